@@ -1,0 +1,100 @@
+"""Files that are either whole or absent: written under a temporary name, flushed, then renamed.
+
+This file does NOT know what is written.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from paracosm.core.errors import DataError
+
+TEMPORARY_PREFIX = ".partial-"
+"""Names that begin so were being written when a process died; readers skip them, writers may delete them."""
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; rename it to ``path`` when the block ends well, delete it otherwise.
+
+    Raises:
+        DataError: when the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise _explain(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; rename it to ``path`` when the block ends well, delete it otherwise.
+
+    An existing ``path`` is replaced only after the new folder is complete.
+
+    Raises:
+        DataError: when the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        if path.exists():
+            old = path.with_name(f"{TEMPORARY_PREFIX}old-{os.getpid()}-{path.name}")
+            path.rename(old)
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(path)
+    except OSError as error:
+        raise _explain(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: when it is missing or is not JSON; names the file and the place.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; check the folder name or make it anew") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid JSON ({error}); restore it from a copy or make it anew") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error})") from error
+
+
+def _flush(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} could not be written ({error.strerror or error}); free some space or choose another folder")

@@ -1,7 +1,8 @@
 """Configs are frozen dataclasses; on disk they are JSON. This loader goes both ways and is strict.
 
-A key that is not known, a key that is missing, a value of the wrong type: each is refused with the path to the
-place, and nothing is guessed or converted. What was saved reloads to equality. This file does NOT know any config.
+A key that is not known, a key that is missing, a value of the wrong type: each is refused with the path to
+the place, and nothing is guessed or converted. What was saved reloads to equality. This file does NOT know
+any config.
 """
 
 import dataclasses
@@ -37,8 +38,8 @@ def to_json(config: Any) -> dict[str, Any]:
 def from_json(cls: type[C], value: Any, path: str = "") -> C:
     """Build a config of class ``cls`` from a dict read from JSON.
 
-    A key that has a default in the class may be left out; every other key must be there. Unions of configs are
-    told apart by their ``kind`` key, which must be written.
+    A key that has a default in the class may be left out; every other key must be there. Unions of configs
+    are told apart by their ``kind`` key, which must be written.
 
     Args:
         cls: a dataclass, or any type that a field of one may have.
@@ -104,7 +105,9 @@ def _encode(value: Any, path: str) -> Any:
         return [_encode(item, path) for item in sorted(value)]
     if isinstance(value, Sequence):
         return [_encode(item, f"{path}[{i}]") for i, item in enumerate(value)]
-    raise ConfigError(f"{path}: a {type(value).__name__} cannot be written as JSON; use numbers, text, tuples or configs")
+    raise ConfigError(
+        f"{path}: a {type(value).__name__} cannot be written as JSON; use numbers, text, tuples or configs"
+    )
 
 
 def _decode(kind: Any, value: Any, path: str) -> Any:
@@ -122,7 +125,9 @@ def _decode(kind: Any, value: Any, path: str) -> Any:
         return _decode_union(typing.get_args(kind), value, path)
     reader = _READERS.get(origin or kind)
     if reader is None:
-        raise TypeError(f"{_where(path)}: configs cannot hold {kind}; teach core/config.py or choose another type")
+        raise TypeError(
+            f"{_where(path)}: configs cannot hold {kind}; teach core/config.py or choose another type"
+        )
     return reader(typing.get_args(kind), value, path)
 
 
@@ -132,14 +137,18 @@ def _decode_dataclass(cls: Any, value: Any, path: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in value:
         if key not in fields:
-            raise ConfigError(f"{_join(path, str(key))}: {cls.__name__} has no such key{_meant(str(key), list(fields))}")
+            raise ConfigError(
+                f"{_join(path, str(key))}: {cls.__name__} has no such key{_meant(str(key), list(fields))}"
+            )
     hints = typing.get_type_hints(cls, include_extras=True)
     arguments = {}
     for name, field in fields.items():
         if name in value:
             arguments[name] = _decode(hints[name], value[name], _join(path, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"{_join(path, name)}: the key is missing; {cls.__name__} has no default for it, write one")
+            raise ConfigError(
+                f"{_join(path, name)}: the key is missing; {cls.__name__} has no default for it, write one"
+            )
     try:
         return cls(**arguments)
     except ParacosmError as error:
@@ -162,7 +171,9 @@ def _decode_union(members: tuple[Any, ...], value: Any, path: str) -> Any:
             problem = problem or error
     if problem is not None and len(members) == 2 and type(None) in members:
         raise ConfigError(f"{problem}, or null for none") from problem
-    raise _wrong(path, value, "one of " + ", ".join(getattr(member, "__name__", str(member)) for member in members))
+    raise _wrong(
+        path, value, "one of " + ", ".join(getattr(member, "__name__", str(member)) for member in members)
+    )
 
 
 def _decode_by_kind(configs: list[Any], value: Mapping[str, Any], path: str) -> Any:
@@ -173,7 +184,7 @@ def _decode_by_kind(configs: list[Any], value: Mapping[str, Any], path: str) -> 
     if len(by_kind) < len(configs):
         raise TypeError(f"{_where(path)}: every config of a union needs a field kind: Literal[...]")
     if "kind" not in value:
-        raise ConfigError(f'{_join(path, "kind")}: the key is missing; write one of {_list(list(by_kind))}')
+        raise ConfigError(f"{_join(path, 'kind')}: the key is missing; write one of {_list(list(by_kind))}")
     if value["kind"] not in by_kind:
         raise _not_among(_join(path, "kind"), value["kind"], list(by_kind))
     return _decode(by_kind[value["kind"]], value, path)
@@ -224,7 +235,9 @@ def _decode_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, .
         return tuple(_decode_list(items[:1], value, path))
     if not isinstance(value, list | tuple) or len(value) != len(items):
         raise _wrong(path, value, f"a list of {len(items)} values")
-    return tuple(_decode(kind, item, f"{path}[{i}]") for i, (kind, item) in enumerate(zip(items, value, strict=True)))
+    return tuple(
+        _decode(kind, item, f"{path}[{i}]") for i, (kind, item) in enumerate(zip(items, value, strict=True))
+    )
 
 
 def _decode_list(items: tuple[Any, ...], value: Any, path: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The one shape in which every command reports figures: value, unit, n, interval, anchors, status and where it ran.
+"""The one shape in which every command reports figures: value, unit, n, interval, anchors, status.
 
 A figure that was not computed says so with a reason; it is never 0. This file does NOT compute any figure.
 """
@@ -18,10 +18,10 @@ from paracosm.core.files import read_json, write_json
 from paracosm.core.stats import Estimate
 
 Status = Literal["ok", "skipped", "failed", "undefined"]
-"""ok: measured; skipped: not asked for or not possible here; failed: it broke; undefined: it has no value here."""
+"""ok: measured; skipped: not asked for or not possible here; failed: it broke; undefined: no value exists."""
 
 Anchor = Literal["true_game", "copy_last", "shuffled", "no_control"]
-"""What a figure stands beside: the true game (ceiling), the last frame copied, controls shuffled, no control."""
+"""What a figure stands beside: the true game (ceiling), last frame copied, controls shuffled, no control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,9 @@ class Figure:
 
     def __post_init__(self) -> None:
         if self.status == "ok" and (self.value is None or not math.isfinite(self.value)):
-            raise ValueError(f'a figure of value {self.value} is not "ok"; use not_computed() with the reason')
+            raise ValueError(
+                f'a figure of value {self.value} is not "ok"; use not_computed() with the reason'
+            )
         if self.status != "ok" and (self.value is not None or not self.reason):
             raise ValueError(f'a figure that is "{self.status}" has a reason and no value, not {self.value}')
 
@@ -99,7 +101,9 @@ def not_computed(status: Literal["skipped", "failed", "undefined"], reason: str,
 
 def make_report(command: str, figures: Mapping[str, Figure], seeds: Sequence[int] = ()) -> Report:
     """Put figures together with the commit and the hardware of this machine."""
-    return Report(command=command, commit=commit(), hardware=hardware(), seeds=tuple(seeds), figures=dict(figures))
+    return Report(
+        command=command, commit=commit(), hardware=hardware(), seeds=tuple(seeds), figures=dict(figures)
+    )
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -150,7 +154,7 @@ def hardware() -> Mapping[str, str | int | float]:
 
 
 def commit() -> str:
-    """Return the commit of the checkout that this package runs from, "+changes" when files differ; "" outside one."""
+    """Return the commit of the checkout that runs, "+changes" when files differ from it; "" outside one."""
     here = Path(__file__).resolve().parent
     head = _git(here, "rev-parse", "--short=12", "HEAD")
     if head is None or _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:

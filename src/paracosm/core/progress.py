@@ -1,7 +1,7 @@
 """One line of progress for long work: what, n of N, rate, time left, latest metrics.
 
-The library receives a :class:`Progress` and calls :meth:`Progress.update`; whoever talks to the user (the command line)
-decides where the line goes. This file does NOT print: it writes to the stream it was given.
+The library receives a :class:`Progress` and calls :meth:`Progress.update`; whoever talks to the user (the
+command line) decides where the line goes. This file does NOT print: it writes to the stream it was given.
 """
 
 import time

@@ -75,7 +75,9 @@ class RunDir:
             self.previews.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
-            raise DataError(f"run folder {self.path} cannot be made ({error}); choose another folder") from error
+            raise DataError(
+                f"run folder {self.path} cannot be made ({error}); choose another folder"
+            ) from error
         if exclusive and self._lock is None:
             self._lock = _take_lock(self.path)
             _cut_torn_line(self.log_path)
@@ -143,7 +145,9 @@ class RunDir:
             self._log.write(line)
             self._log.flush()
         except OSError as error:
-            raise DataError(f"{self.log_path} could not be written ({error}); free some space and resume") from error
+            raise DataError(
+                f"{self.log_path} could not be written ({error}); free some space and resume"
+            ) from error
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the lines of log.jsonl, oldest first; a torn last line is left out.
@@ -159,7 +163,9 @@ class RunDir:
             try:
                 rows.append(json.loads(line))
             except json.JSONDecodeError as error:
-                raise DataError(f"{self.log_path} line {number} is not JSON ({error}); remove that line") from error
+                raise DataError(
+                    f"{self.log_path} line {number} is not JSON ({error}); remove that line"
+                ) from error
         return rows
 
     def cut_log_after(self, step: int) -> None:
@@ -170,14 +176,16 @@ class RunDir:
         rows = self.read_log()
         kept = [row for row in rows if row["step"] <= step]
         if len(kept) < len(rows):
-            logger.info("dropped %d log lines after step %d, which will be run again", len(rows) - len(kept), step)
+            logger.info(
+                "dropped %d log lines after step %d, which will be run again", len(rows) - len(kept), step
+            )
             temporary = self.log_path.with_name(f"{TEMPORARY_PREFIX}{self.log_path.name}")
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
             temporary.replace(self.log_path)
 
     @contextlib.contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
-        """Give a folder to fill with the checkpoint of ``step``; it appears whole when the block ends, or not at all.
+        """Give a folder to fill with the checkpoint of ``step``; it appears whole or not at all.
 
         Raises:
             DataError: when the disk is full; older checkpoints stay as they are.
@@ -193,7 +201,9 @@ class RunDir:
         """Return the steps that have a checkpoint, in order."""
         if not self.checkpoints.is_dir():
             return []
-        names = (_STEP_NAME.fullmatch(folder.name) for folder in self.checkpoints.iterdir() if folder.is_dir())
+        names = (
+            _STEP_NAME.fullmatch(folder.name) for folder in self.checkpoints.iterdir() if folder.is_dir()
+        )
         return sorted(int(name[1]) for name in names if name)
 
     def latest_checkpoint(self) -> Path | None:
@@ -225,7 +235,8 @@ def _take_lock(folder: Path) -> TextIO:
         holder = file.read().strip() or "unknown"
         file.close()
         raise BusyError(
-            f"run folder {folder} is in use by process {holder}; wait for it, stop it, or choose another folder"
+            f"run folder {folder} is in use by process {holder}; wait for it, stop it, "
+            "or choose another folder"
         ) from None
     file.seek(0)
     file.truncate()

@@ -1,4 +1,4 @@
-"""Few numbers that say how far a figure can be trusted: standard error, bootstrap interval, paired difference.
+"""Few numbers that say how far a figure can be trusted: standard error, interval, paired difference.
 
 This file does NOT know what was measured.
 """
@@ -43,7 +43,9 @@ def estimate(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
     """
     array = _checked(values)
     error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else float("nan")
-    return Estimate(mean=float(array.mean()), standard_error=error, n=len(array), ci95=bootstrap_ci95(array, seed))
+    return Estimate(
+        mean=float(array.mean()), standard_error=error, n=len(array), ci95=bootstrap_ci95(array, seed)
+    )
 
 
 def bootstrap_ci95(values: Sequence[float] | np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -63,7 +65,7 @@ def bootstrap_ci95(values: Sequence[float] | np.ndarray, seed: int = 0) -> tuple
 def paired_difference(
     first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, seed: int = 0
 ) -> Estimate:
-    """Return the estimate of ``first - second``, measured on the same units; sharper than two estimates apart.
+    """Return the estimate of ``first - second`` on the same units; sharper than two estimates apart.
 
     Args:
         first: finite numbers.

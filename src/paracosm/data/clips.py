@@ -1,0 +1,59 @@
+"""Which frames a training step sees: seeded clips of equal length, drawn by step number.
+
+A sampler has no state: the clips of a step are a function of (seed, step, part, rank), so two loaders with one seed
+agree, and a resumed run needs only the number of its step. This file does NOT know torch or models.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from paracosm.core.errors import DataError
+from paracosm.core.rng import stream
+
+from .reader import Dataset, EpisodeRef
+
+
+class ClipSampler:
+    """Draws clips uniformly from all places where a whole clip fits.
+
+    Args:
+        lengths: frames of each episode.
+        clip_frames: frames of a clip, >= 1.
+        seed: run seed.
+        rank: which of several processes draws; each rank has its own clips.
+    """
+
+    def __init__(self, lengths: Sequence[int], clip_frames: int, seed: int, rank: int = 0) -> None:
+        starts = np.maximum(np.asarray(lengths, np.int64) - clip_frames + 1, 0)
+        self._ends = np.cumsum(starts)
+        self._seed, self._rank = seed, rank
+        if not len(self._ends) or self._ends[-1] == 0:
+            longest = max(lengths, default=0)
+            raise DataError(f"no episode has {clip_frames} frames (the longest has {longest}); use shorter clips or record more")
+
+    @property
+    def num_places(self) -> int:
+        """Places where a clip fits."""
+        return int(self._ends[-1])
+
+    def draw(self, step: int, part: int, count: int) -> list[tuple[int, int]]:
+        """Return (episode index, first frame) of the clips of one step."""
+        generator = stream(self._seed, "clips", step, part, self._rank)
+        picks = generator.integers(0, self.num_places, count)
+        episodes = np.searchsorted(self._ends, picks, side="right")
+        before = np.concatenate([[0], self._ends])[episodes]
+        return list(zip(episodes.tolist(), (picks - before).tolist(), strict=True))
+
+
+def select_episodes(dataset: Dataset, split: str) -> tuple[EpisodeRef, ...]:
+    """Return the episodes of a split; "" takes all.
+
+    Raises:
+        DataError: when the split is empty; names the splits there are.
+    """
+    episodes = dataset.select(split) if split else tuple(dataset.episodes)
+    if not episodes:
+        known = sorted({episode.split for episode in dataset.episodes})
+        raise DataError(f'{dataset.path} has no episode of split "{split}"; it has {known}')
+    return episodes

@@ -11,7 +11,9 @@ This file does NOT know what a checkpoint holds, what is trained or which metric
 """
 
 import contextlib
+import errno
 import fcntl
+import io
 import json
 import logging
 import os
@@ -39,7 +41,7 @@ class RunDir:
         """Name the folder; nothing is touched before :meth:`open`."""
         self.path = Path(path)
         self._lock: TextIO | None = None
-        self._log: TextIO | None = None
+        self._log: io.FileIO | None = None
 
     @property
     def config_path(self) -> Path:
@@ -138,15 +140,16 @@ class RunDir:
         Raises:
             DataError: when the disk is full.
         """
-        line = json.dumps({"step": step, "time": round(time.time(), 3), **metrics}) + "\n"
+        line = json.dumps({"step": step, "time": round(time.time(), 3), **metrics}).encode() + b"\n"
         try:
             if self._log is None:
-                self._log = self.log_path.open("a")
-            self._log.write(line)
-            self._log.flush()
+                # unbuffered: a line is on its way to the disk or refused, and nothing waits for close()
+                self._log = self.log_path.open("ab", buffering=0)
+            if self._log.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise DataError(
-                f"{self.log_path} could not be written ({error}); free some space and resume"
+                f"{self.log_path} could not be written ({error.strerror}); free some space and resume"
             ) from error
 
     def read_log(self) -> list[dict[str, Any]]:

@@ -1,0 +1,440 @@
+"""The real Doom engine (ViZDoom with the free Freedoom pictures) behind the ``World`` contract.
+
+Levels come from :mod:`.doom_levels` by seed, or are the stock Freedoom maps. This file does NOT know how levels are
+made, who plays, or where recordings go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from paracosm.core.controls import Control, ControlSpace
+from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.extras import need
+from paracosm.core.files import whole_file
+from paracosm.core.rng import stream, sub_seed
+from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+
+from .doom_levels import Level, LevelConfig, draw_start, make_level
+from .doom_wad import map_lumps, write_mapinfo, write_wad
+
+logger = logging.getLogger(__name__)
+
+TICS_PER_SECOND = 35
+"""The engine's own clock."""
+
+KEYS = ("forward", "back", "left", "right", "attack", "use", "jump")
+"""The keys of the world, in the order that control vectors use; left and right step sideways."""
+
+BINDINGS: Mapping[str, str] = {
+    "KeyW": "forward",
+    "KeyS": "back",
+    "KeyA": "left",
+    "KeyD": "right",
+    "ArrowUp": "forward",
+    "ArrowDown": "back",
+    "ArrowLeft": "left",
+    "ArrowRight": "right",
+    "Mouse0": "attack",
+    "ControlLeft": "attack",
+    "KeyE": "use",
+    "Space": "jump",
+}
+
+RENDER_SIZES: Mapping[tuple[int, int], str] = {
+    (160, 120): "RES_160X120",
+    (256, 192): "RES_256X192",
+    (320, 240): "RES_320X240",
+    (640, 480): "RES_640X480",
+}
+
+WARM_UP_TICS = (16, 1, 3)
+"""Tics played before the first frame: let the warp land and the weapon come up, turn, let the view settle.
+
+The engine ignores turns during its first seven tics."""
+
+ROUNDS = 100_000
+"""Ammunition at the start: nobody runs out, and each shot still counts one down."""
+
+DECORATE = f"""
+actor Rounds : Ammo {{
+  Inventory.Amount 1
+  Inventory.MaxAmount {ROUNDS}
+}}
+actor ExplorerPistol : Pistol {{
+  Weapon.AmmoType "Rounds"
+  Weapon.AmmoUse 1
+  Weapon.AmmoGive 0
+}}
+actor Explorer : DoomPlayer {{
+  DamageFactor 0.0
+  Player.StartItem "ExplorerPistol"
+  Player.StartItem "Rounds", {ROUNDS}
+}}
+"""
+
+VARIABLES = (
+    "CAMERA_POSITION_X",
+    "CAMERA_POSITION_Y",
+    "CAMERA_POSITION_Z",
+    "CAMERA_ANGLE",
+    "CAMERA_PITCH",
+    "CAMERA_ROLL",
+    "CAMERA_FOV",
+    "VIEW_HEIGHT",
+    "SELECTED_WEAPON_AMMO",
+    "HITCOUNT",
+    "KILLCOUNT",
+    "ITEMCOUNT",
+    "DAMAGE_TAKEN",
+)
+"""What is read from the engine after each step, in this order."""
+
+COUNTED_EVENTS: Mapping[str, tuple[str, int]] = {
+    "shot": ("SELECTED_WEAPON_AMMO", -1),
+    "hit": ("HITCOUNT", 1),
+    "kill": ("KILLCOUNT", 1),
+    "pickup": ("ITEMCOUNT", 1),
+    "damage": ("DAMAGE_TAKEN", 1),
+}
+"""Event name to the variable that counts it and the sign of its change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoomConfig:
+    """How the Doom world is played and seen."""
+
+    height: int = 48
+    """Rows of a frame in pixels; 3/4 of width keeps pixels square."""
+    width: int = 64
+    """Columns of a frame in pixels."""
+    render_width: Literal[160, 256, 320, 640] = 160
+    """Columns that the engine draws (rows are 3/4 of it) before the picture is averaged down."""
+    tics_per_step: int = 2
+    """Engine tics (1/35 s) in one step, 1 to 8: 2 gives 17.5 steps a second."""
+    max_turn: float = 6.0
+    """Largest turn in one step in degrees, above 0, at most 90."""
+    max_pitch: float = 0.0
+    """Largest look up or down in one step in degrees; 0 leaves pitch out."""
+    map: str = "levels"
+    """"levels" for made levels, or a stock map such as "freedoom2:map02" or "freedoom1:e1m3"."""
+    level_seeds: tuple[int, ...] = (0,)
+    """Level seeds that the world holds, 1 to 99 of them; the reset seed picks one and a start in it."""
+    level: LevelConfig = field(default_factory=LevelConfig)
+    """How levels are made."""
+    monsters: Literal["off", "on"] = "off"
+    """Whether monsters of stock maps appear; made levels have none."""
+    weapon: Literal["shown", "hidden"] = "shown"
+    """Whether the weapon is drawn."""
+    depth: Literal["off", "on"] = "off"
+    """Whether frame.truth carries "depth" in map units; see :meth:`DoomWorld.step`."""
+
+    def __post_init__(self) -> None:
+        if not (8 <= self.height <= self.render_height and 8 <= self.width <= self.render_width):
+            raise ConfigError(
+                f"frame size {self.height} x {self.width} does not fit; use 8 x 8 up to "
+                f"{self.render_height} x {self.render_width}, or a larger render_width"
+            )
+        if not 1 <= self.tics_per_step <= 8:
+            raise ConfigError(f"tics_per_step {self.tics_per_step} is out of range; use 1 to 8")
+        if not 0 < self.max_turn <= 90 or not 0 <= self.max_pitch <= 45:
+            raise ConfigError(
+                f"max_turn {self.max_turn:g} or max_pitch {self.max_pitch:g} is out of range; "
+                "use above 0 up to 90, and 0 to 45 degrees"
+            )
+        if self.map != "levels" and not re.fullmatch(r"freedoom[12]:[A-Za-z0-9]+", self.map):
+            raise ConfigError(f'map "{self.map}" is unknown; use "levels", "freedoom2:map02" or "freedoom1:e1m3"')
+        if not 1 <= len(self.level_seeds) <= 99 or len(set(self.level_seeds)) != len(self.level_seeds):
+            raise ConfigError(f"level_seeds has {len(self.level_seeds)} entries; give 1 to 99 different seeds")
+
+    @property
+    def render_height(self) -> int:
+        """Rows that the engine draws."""
+        return self.render_width * 3 // 4
+
+
+class DoomWorld:
+    """Doom as a world: ``reset(seed)`` picks a level and a start in it, ``step`` plays ``tics_per_step`` tics.
+
+    ``frame.truth`` holds "pose" (x, y, z of the eye in map units; yaw as a compass: degrees clockwise from north;
+    pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal), "ended",
+    "level_seed" and "room" (index in the level graph, -1 in a passage or on a stock map), and with depth on
+    "depth": float32 (h, w), perpendicular distance in map units, which the engine saturates at about
+    455 units for a render width of 160, 915 for 320 and 1830 for 640.
+
+    Args:
+        config: how the world is played and seen.
+
+    Raises:
+        MissingPackageError: when ViZDoom is not installed.
+        WorldError: when the engine refuses the map.
+    """
+
+    def __init__(self, config: DoomConfig | None = None) -> None:
+        self.config = config or DoomConfig()
+        self._vizdoom = need("vizdoom", "games")
+        self.levels: tuple[Level, ...] = ()
+        if self.config.map == "levels":
+            self.levels = tuple(make_level(seed, self.config.level) for seed in self.config.level_seeds)
+        self._info = _describe(self.config, self._vizdoom.__version__)
+        self._game = _start_engine(self._vizdoom, self.config, _cached_wad(self.levels))
+        self._seed: int | None = None
+        self._map = ""
+        self._controls: list[Control] = []
+        self._level: Level | None = None
+        self._counts: dict[str, float] = {}
+        self._frame: Frame | None = None
+
+    @property
+    def info(self) -> WorldInfo:
+        """What this world is."""
+        return self._info
+
+    @property
+    def level(self) -> Level | None:
+        """The level being played, with its graph; None before reset and on stock maps."""
+        return self._level
+
+    def reset(
+        self,
+        seed: int = 0,
+        start: np.ndarray | None = None,
+        controls: Sequence[Control] = (),
+        prompt: str | None = None,
+    ) -> Frame:
+        """Begin the episode of a seed: its level, its place and heading.
+
+        Args:
+            seed: any integer >= 0; picks the level out of ``config.level_seeds`` and the start pose.
+            start: must be None: the engine cannot begin from a picture.
+            controls: must be empty.
+            prompt: must be None.
+
+        Raises:
+            WorldError: when a start or prompt is given, or the world is closed.
+        """
+        check_start(self._info, start, controls, prompt)
+        if self._game is None:
+            raise WorldError(f"{self._info.name} is closed; open it again")
+        rng = stream(seed, "doom start")
+        if self.levels:
+            index = sub_seed(seed, "doom level") % len(self.levels)
+            self._level = self.levels[index]
+            name = f"MAP{index + 1:02d}"
+            x, y, compass = draw_start(self._level, rng)
+        else:
+            name, x, y, compass = self.config.map.partition(":")[2], None, None, float(rng.integers(0, 360))
+        self._begin(name, seed)
+        self._place(x, y, compass)
+        self._seed = seed
+        self._controls = []
+        self._counts = {}
+        self._frame = self._read(0)
+        return self._frame
+
+    def _begin(self, map_name: str, seed: int) -> None:
+        assert self._game is not None
+        if map_name != self._map:
+            self._game.set_doom_map(map_name)
+            self._map = map_name
+        self._game.set_seed(sub_seed(seed, "doom engine"))
+        self._game.new_episode()
+
+    def _place(self, x: float | None, y: float | None, compass: float) -> None:
+        """Warp to a place, turn to a heading and let the view settle."""
+        assert self._game is not None
+        if x is not None:
+            self._game.send_game_command(f"warp {x:g} {y:g}")
+        idle = [0.0] * (len(KEYS) + 2)
+        rise, turn_tics, settle = WARM_UP_TICS
+        self._game.make_action(idle, rise)
+        angle = self._game.get_game_variable(self._vizdoom.GameVariable.CAMERA_ANGLE)
+        turn = (compass - (90.0 - angle) + 180.0) % 360.0 - 180.0
+        self._game.make_action([*idle[:-2], turn, 0.0], turn_tics)
+        self._game.make_action(idle, settle)
+
+    def step(self, control: Control) -> Frame:
+        """Play one control for ``tics_per_step`` tics; the turn is spread evenly over them.
+
+        Raises:
+            ControlError: when the control is not offered.
+            WorldError: before reset, after close, or after the episode ended.
+        """
+        if self._frame is None or self._game is None:
+            raise WorldError(f"{self._info.name} is not started; call reset first")
+        if self._frame.truth["ended"]:
+            raise WorldError(f"{self._info.name} has ended; call reset to begin again")
+        self._info.controls.check(control)
+        tics = self.config.tics_per_step
+        action = [1.0 if key in control.keys else 0.0 for key in KEYS]
+        action += [control.look[0] / tics, -control.look[1] / tics]
+        self._game.make_action(action, tics)
+        self._controls.append(control)
+        self._frame = self._read(self._frame.index + 1)
+        return self._frame
+
+    def snapshot(self) -> Snapshot:
+        """Return the seed and all controls so far: the engine repeats itself exactly."""
+        if self._frame is None or self._seed is None:
+            raise WorldError(f"{self._info.name} is not started; call reset first")
+        return Snapshot(world=self._info.name, frame=self._frame, payload=(self._seed, tuple(self._controls)))
+
+    def restore(self, snapshot: Snapshot) -> Frame:
+        """Play a snapshot's seed and controls again; takes as long as its steps.
+
+        Raises:
+            WorldError: when the snapshot belongs to another world.
+        """
+        check_snapshot(self._info, snapshot)
+        seed, controls = snapshot.payload
+        frame = self.reset(seed)
+        for control in controls:
+            frame = self.step(control)
+        return frame
+
+    def close(self) -> None:
+        """Stop the engine; calling it twice does no harm."""
+        if self._game is not None:
+            self._game.close()
+        self._game = None
+        self._frame = None
+
+    def _read(self, index: int) -> Frame:
+        """The picture and the truth after a step; an ended episode shows its last picture again."""
+        assert self._game is not None
+        state = self._game.get_state()
+        if state is None:
+            assert self._frame is not None
+            truth = {**self._frame.truth, "events": ("ended",), "ended": True}
+            return Frame(image=self._frame.image, index=index, truth=truth)
+        values = dict(zip(VARIABLES, state.game_variables.tolist(), strict=True))
+        truth: dict[str, Any] = {
+            "pose": {
+                "x": values["CAMERA_POSITION_X"],
+                "y": values["CAMERA_POSITION_Y"],
+                "z": values["CAMERA_POSITION_Z"],
+                "yaw": (90.0 - values["CAMERA_ANGLE"]) % 360.0,
+                "pitch": -values["CAMERA_PITCH"],
+                "roll": values["CAMERA_ROLL"],
+                "fov": values["CAMERA_FOV"],
+                "view_height": values["VIEW_HEIGHT"],
+            },
+            "reward": 0.0,
+            "ended": False,
+            "events": self._count_events(values),
+        }
+        if self._level is not None:
+            truth["level_seed"] = self._level.seed
+            truth["room"] = self._level.room_at(values["CAMERA_POSITION_X"], values["CAMERA_POSITION_Y"])
+        image = area_reduce(state.screen_buffer, self.config.height, self.config.width)
+        return Frame(image=image, index=index, truth=truth)
+
+    def _count_events(self, values: Mapping[str, float]) -> tuple[str, ...]:
+        events = []
+        for name, (variable, sign) in COUNTED_EVENTS.items():
+            if variable in self._counts and sign * (values[variable] - self._counts[variable]) > 0:
+                events.append(name)
+            self._counts[variable] = values[variable]
+        return tuple(events)
+
+
+def area_reduce(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Shrink a picture by exact area averages, in whole numbers: the same bytes on every machine.
+
+    Args:
+        image: uint8 (h, w, c).
+        height: rows wanted, at most h.
+        width: columns wanted, at most w.
+
+    Returns:
+        uint8 (height, width, c).
+    """
+    rows, row_weight = _reduce_axis(image.astype(np.uint32), height)
+    columns, column_weight = _reduce_axis(rows.transpose(1, 0, 2), width)
+    weight = row_weight * column_weight
+    return np.ascontiguousarray(((columns + weight // 2) // weight).astype(np.uint8).transpose(1, 0, 2))
+
+
+def _reduce_axis(values: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+    """Sum the first axis down to ``size`` entries with whole-number overlaps; returns the sum and its weight."""
+    divisor = math.gcd(values.shape[0], size)
+    period, kept = values.shape[0] // divisor, size // divisor
+    groups = values.reshape(divisor, period, *values.shape[1:])
+    out = np.zeros((divisor, kept, *values.shape[1:]), values.dtype)
+    for target in range(kept):
+        for source in range(period):
+            overlap = min((target + 1) * period, (source + 1) * kept) - max(target * period, source * kept)
+            if overlap > 0:
+                out[:, target] += groups[:, source] * values.dtype.type(overlap)
+    return out.reshape(size, *values.shape[1:]), period
+
+
+def _describe(config: DoomConfig, version: str) -> WorldInfo:
+    return WorldInfo(
+        name="game:doom",
+        fps=TICS_PER_SECOND / config.tics_per_step,
+        height=config.height,
+        width=config.width,
+        controls=ControlSpace(keys=KEYS, bindings=dict(BINDINGS), look_limit=(config.max_turn, config.max_pitch)),
+        engine=f"vizdoom {version}",
+        description="Doom with Freedoom pictures: walk, turn, jump, shoot and open doors in rooms that all look different.",
+    )
+
+
+def _cached_wad(levels: Sequence[Level]) -> Path:
+    """Write the levels' WAD into the cache folder unless it is there already."""
+    names = [f"MAP{index + 1:02d}" for index in range(len(levels))]
+    skies = {name: level.sky for name, level in zip(names, levels, strict=True)}
+    lumps = [("DECORATE", DECORATE.encode()), ("MAPINFO", write_mapinfo(skies, "Explorer").encode())]
+    for name, level in zip(names, levels, strict=True):
+        lumps += map_lumps(name, level.regions, level.things)
+    data = write_wad(lumps)
+    folder = Path(tempfile.gettempdir()) / f"paracosm-doom-{os.getuid()}"
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}.wad"
+    if not path.exists():
+        with whole_file(path) as temporary:
+            temporary.write_bytes(data)
+    return path
+
+
+def _start_engine(vizdoom: Any, config: DoomConfig, wad: Path) -> Any:
+    game = vizdoom.DoomGame()
+    iwad = "freedoom2" if config.map == "levels" else config.map.partition(":")[0]
+    game.set_doom_game_path(str(Path(vizdoom.__file__).parent / f"{iwad}.wad"))
+    game.set_doom_scenario_path(str(wad))
+    game.set_doom_map("MAP01" if config.map == "levels" else config.map.partition(":")[2])
+    game.set_mode(vizdoom.Mode.PLAYER)
+    game.set_screen_resolution(
+        getattr(vizdoom.ScreenResolution, RENDER_SIZES[config.render_width, config.render_height])
+    )
+    game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+    game.set_window_visible(False)
+    game.set_sound_enabled(False)
+    game.set_render_hud(False)
+    game.set_render_crosshair(False)
+    game.set_render_weapon(config.weapon == "shown")
+    game.set_render_messages(False)
+    game.set_episode_timeout(0)
+    game.set_depth_buffer_enabled(config.depth == "on")
+    button = vizdoom.Button
+    buttons = [
+        button.MOVE_FORWARD, button.MOVE_BACKWARD, button.MOVE_LEFT, button.MOVE_RIGHT,
+        button.ATTACK, button.USE, button.JUMP, button.TURN_LEFT_RIGHT_DELTA, button.LOOK_UP_DOWN_DELTA,
+    ]  # fmt: skip
+    game.set_available_buttons(buttons)
+    game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in VARIABLES])
+    if config.monsters == "off":
+        game.add_game_args("-nomonsters")
+    game.init()
+    return game

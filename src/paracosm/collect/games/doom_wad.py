@@ -1,0 +1,348 @@
+"""Writes what the Doom engine reads: WAD archives, UDMF maps from painted rectangles, DECORATE and MAPINFO text.
+
+A map is a list of :class:`Region`; later regions paint over earlier ones, and a region without a sector is solid
+rock. Lines, sides and vertices follow from that, so a level maker never touches them. This file does NOT know rooms,
+themes or the engine itself.
+
+Source: the WAD layout and UDMF 1.1 as published with ZDoom (specs/udmf.txt, specs/udmf_zdoom.txt).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+EAST, NORTH, WEST, SOUTH = range(4)
+"""Directions in which a player looks at a wall; index into :attr:`Sector.walls`."""
+
+SKY_FLAT = "F_SKY1"
+"""The ceiling texture that the engine replaces by the sky."""
+
+TEXTURE_HEIGHT = 128
+"""Height in map units of the wall textures that levels use."""
+
+DOOR_RAISE = 12
+"""Line special: open the door behind the line, wait, close it again."""
+
+ACTIVATE_SCRIPT = 80
+"""Line special ACS_Execute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rect:
+    """An axis-aligned rectangle in map units, x to the east and y to the north."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Its middle."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+    def contains(self, x: float, y: float, margin: float = 0.0) -> bool:
+        """Whether a point lies inside, at least ``margin`` units from every edge."""
+        return (
+            self.x0 + margin <= x <= self.x1 - margin and self.y0 + margin <= y <= self.y1 - margin
+        )
+
+    def inset(self, margin: int) -> Rect:
+        """The rectangle ``margin`` units smaller on each side."""
+        return Rect(x0=self.x0 + margin, y0=self.y0 + margin, x1=self.x1 - margin, y1=self.y1 - margin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What makes a sector a door.
+
+    Attributes:
+        texture: what its two faces show.
+        speed: eighths of a unit that it moves each tic.
+        wait_tics: how long it stays open.
+    """
+
+    texture: str
+    speed: int
+    wait_tics: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sector:
+    """Floor, ceiling, light and the four wall textures of a piece of a level.
+
+    Attributes:
+        floor: height in map units.
+        ceiling: height in map units; a door starts with ceiling equal to floor.
+        floor_texture: flat of the floor.
+        ceiling_texture: flat of the ceiling, or :data:`SKY_FLAT`.
+        walls: textures seen when looking east, north, west and south.
+        light: 0 (dark) to 255.
+        wall_scale: texture pixels per map unit on walls; below 1 draws them larger.
+        flat_scale: the same for floor and ceiling.
+        door: set when this sector is a door.
+        tag: number by which scripts address it, 0 for none.
+    """
+
+    floor: int
+    ceiling: int
+    floor_texture: str
+    ceiling_texture: str
+    walls: tuple[str, str, str, str]
+    light: int = 200
+    wall_scale: float = 1.0
+    flat_scale: float = 1.0
+    door: Door | None = None
+    tag: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A painted rectangle; ``sector`` None makes it solid."""
+
+    rect: Rect
+    sector: Sector | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """Something placed in a map: its DoomEdNum, place and facing in degrees counter-clockwise from east."""
+
+    kind: int
+    x: int
+    y: int
+    angle: int = 0
+
+
+def write_wad(lumps: Iterable[tuple[str, bytes]]) -> bytes:
+    """Pack named lumps into a patch WAD.
+
+    Raises:
+        ValueError: when a name is longer than 8 characters.
+    """
+    body, directory = bytearray(), bytearray()
+    count = 0
+    for name, data in lumps:
+        if len(name) > 8:
+            raise ValueError(f'lump name "{name}" is longer than 8 characters')
+        directory += struct.pack("<ii8s", 12 + len(body), len(data), name.encode("ascii"))
+        body += data
+        count += 1
+    return struct.pack("<4sii", b"PWAD", count, 12 + len(body)) + bytes(body) + bytes(directory)
+
+
+def read_wad(data: bytes) -> list[tuple[str, bytes]]:
+    """Unpack a WAD into its named lumps, in order.
+
+    Raises:
+        ValueError: when the bytes are no WAD or its directory points outside.
+    """
+    if len(data) < 12 or data[:4] not in (b"PWAD", b"IWAD"):
+        raise ValueError("not a WAD: it must begin with PWAD or IWAD")
+    count, start = struct.unpack_from("<ii", data, 4)
+    if start + 16 * count > len(data):
+        raise ValueError(f"WAD directory of {count} lumps at {start} exceeds the {len(data)} bytes present")
+    lumps = []
+    for index in range(count):
+        offset, size, name = struct.unpack_from("<ii8s", data, start + 16 * index)
+        if offset + size > len(data):
+            raise ValueError(f"WAD lump {index} ends at {offset + size}, beyond the {len(data)} bytes present")
+        lumps.append((name.rstrip(b"\0").decode("ascii"), data[offset : offset + size]))
+    return lumps
+
+
+def map_lumps(name: str, regions: Sequence[Region], things: Sequence[Thing]) -> list[tuple[str, bytes]]:
+    """Write one map as the lumps of a WAD.
+
+    Args:
+        name: e.g. "MAP01".
+        regions: painted in order.
+        things: the first player start (kind 1) among them.
+
+    Raises:
+        ValueError: when a thing stands in solid rock or no player start is given.
+    """
+    return [(name, b""), ("TEXTMAP", write_udmf(regions, things).encode("ascii")), ("ENDMAP", b"")]
+
+
+def write_udmf(regions: Sequence[Region], things: Sequence[Thing]) -> str:
+    """Write painted regions and things as UDMF text.
+
+    Raises:
+        ValueError: when a thing stands in solid rock or no player start is given.
+    """
+    if not any(thing.kind == 1 for thing in things):
+        raise ValueError("a map needs a player start: a thing of kind 1")
+    for thing in things:
+        if region_at(regions, thing.x, thing.y) is None:
+            raise ValueError(f"thing {thing.kind} at ({thing.x}, {thing.y}) stands in solid rock")
+    writer = _MapWriter(regions)
+    writer.add_lines()
+    return writer.text(things)
+
+
+def region_at(regions: Sequence[Region], x: float, y: float) -> int | None:
+    """Index of the region that shows at a point, None where it is solid rock."""
+    for index in range(len(regions) - 1, -1, -1):
+        if regions[index].rect.contains(x, y):
+            return index if regions[index].sector is not None else None
+    return None
+
+
+def write_mapinfo(maps: Mapping[str, str], player: str) -> str:
+    """Write the MAPINFO lump: each map's sky, jumping and free look allowed, and the player's class.
+
+    Args:
+        maps: map name to the texture of its sky.
+        player: DECORATE class of the player.
+    """
+    parts = [f'gameinfo {{\n  playerclasses = "{player}"\n}}\n']
+    parts += [
+        f'map {name} "{name}" {{\n  sky1 = "{sky}"\n  allowjump\n  allowfreelook\n  noautosequences\n}}\n'
+        for name, sky in maps.items()
+    ]
+    return "".join(parts)
+
+
+def _block(kind: str, fields: Mapping[str, int | float | str | bool]) -> str:
+    lines = []
+    for key, value in fields.items():
+        if isinstance(value, bool):
+            lines.append(f"{key}={'true' if value else 'false'};")
+        elif isinstance(value, str):
+            lines.append(f'{key}="{value}";')
+        else:
+            lines.append(f"{key}={value};")
+    return f"{kind}{{{' '.join(lines)}}}\n"
+
+
+@dataclass(kw_only=False)
+class _MapWriter:
+    """Turns regions into vertices, sides and lines."""
+
+    regions: Sequence[Region]
+    vertices: dict[tuple[int, int], int] = field(default_factory=dict)
+    sides: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    sectors: dict[int, int] = field(default_factory=dict)
+
+    def add_lines(self) -> None:
+        """Find every piece of edge between two different regions and write it as a line."""
+        seen: set[tuple[int, int, int, int]] = set()
+        for region in self.regions:
+            rect = region.rect
+            for y in (rect.y0, rect.y1):
+                for x0, x1 in self._pieces(rect.x0, rect.x1, y, along_x=True):
+                    if (x0, y, x1, y) not in seen:
+                        seen.add((x0, y, x1, y))
+                        self._add_line((x0, y), (x1, y))
+            for x in (rect.x0, rect.x1):
+                for y0, y1 in self._pieces(rect.y0, rect.y1, x, along_x=False):
+                    if (x, y0, x, y1) not in seen:
+                        seen.add((x, y0, x, y1))
+                        self._add_line((x, y0), (x, y1))
+
+    def _pieces(self, start: int, stop: int, level: int, *, along_x: bool) -> list[tuple[int, int]]:
+        cuts = {start, stop}
+        for region in self.regions:
+            rect = region.rect
+            low, high = (rect.y0, rect.y1) if along_x else (rect.x0, rect.x1)
+            if low <= level <= high:
+                ends = (rect.x0, rect.x1) if along_x else (rect.y0, rect.y1)
+                cuts.update(end for end in ends if start < end < stop)
+        ordered = sorted(cuts)
+        return list(zip(ordered[:-1], ordered[1:], strict=True))
+
+    def _add_line(self, first: tuple[int, int], second: tuple[int, int]) -> None:
+        """Write the line from ``first`` to ``second``; its front is on the right hand."""
+        middle_x, middle_y = (first[0] + second[0]) / 2, (first[1] + second[1]) / 2
+        horizontal = first[1] == second[1]
+        step_x, step_y = (0.0, -0.25) if horizontal else (0.25, 0.0)
+        front = region_at(self.regions, middle_x + step_x, middle_y + step_y)
+        back = region_at(self.regions, middle_x - step_x, middle_y - step_y)
+        if front == back:
+            return
+        look = NORTH if horizontal else WEST  # how the front side looks at the line
+        if front is None or (back is not None and self._sector(front).door is not None):
+            first, second, front, back = second, first, back, front
+            look = (look + 2) % 4
+        assert front is not None
+        fields: dict[str, int | float | str | bool] = {"v1": self._vertex(first), "v2": self._vertex(second)}
+        fields["sidefront"] = self._add_side(front, back, look, first)
+        if back is None:
+            fields["blocking"] = True
+            if self._sector(front).door is not None:
+                fields["dontpegbottom"] = True
+        else:
+            fields["sideback"] = self._add_side(back, front, (look + 2) % 4, second)
+            fields["twosided"] = True
+            door = self._sector(back).door
+            if door is None:
+                fields["dontpegtop"] = True
+            else:
+                fields |= {"special": DOOR_RAISE, "arg0": 0, "arg1": door.speed, "arg2": door.wait_tics}
+                fields |= {"playeruse": True, "repeatspecial": True}
+        self.lines.append(_block("linedef", fields))
+
+    def _sector(self, region: int) -> Sector:
+        sector = self.regions[region].sector
+        assert sector is not None
+        return sector
+
+    def _vertex(self, point: tuple[int, int]) -> int:
+        return self.vertices.setdefault(point, len(self.vertices))
+
+    def _add_side(self, region: int, other: int | None, look: int, start: tuple[int, int]) -> int:
+        sector, rect = self._sector(region), self.regions[region].rect
+        texture = sector.walls[look]
+        # Distance from the left end of this wall, so that split pieces show one unbroken picture.
+        offset = {
+            EAST: rect.y1 - start[1],
+            NORTH: start[0] - rect.x0,
+            WEST: start[1] - rect.y0,
+            SOUTH: rect.x1 - start[0],
+        }[look]
+        fields: dict[str, int | float | str | bool] = {"sector": self.sectors.setdefault(region, len(self.sectors))}
+        if other is None:
+            fields |= {"texturemiddle": texture, "scalex_mid": sector.wall_scale, "scaley_mid": sector.wall_scale}
+        elif (door := self._sector(other).door) is not None:
+            fields |= {"texturetop": door.texture, "texturebottom": door.texture}
+            offset = 0
+        else:
+            fields |= {"texturetop": texture, "scalex_top": sector.wall_scale, "scaley_top": sector.wall_scale}
+            fields |= {"texturebottom": texture, "scalex_bottom": sector.wall_scale}
+        fields["offsetx"] = round(offset * sector.wall_scale)
+        self.sides.append(_block("sidedef", fields))
+        return len(self.sides) - 1
+
+    def text(self, things: Sequence[Thing]) -> str:
+        """The whole map."""
+        parts = ['namespace="zdoom";\n']
+        parts += [_block("vertex", {"x": float(x), "y": float(y)}) for x, y in self.vertices]
+        parts += self.lines + self.sides
+        for region in self.sectors:
+            sector = self._sector(region)
+            parts.append(
+                _block(
+                    "sector",
+                    {
+                        "heightfloor": sector.floor,
+                        "heightceiling": sector.ceiling,
+                        "texturefloor": sector.floor_texture,
+                        "textureceiling": sector.ceiling_texture,
+                        "lightlevel": sector.light,
+                        "xscalefloor": sector.flat_scale,
+                        "yscalefloor": sector.flat_scale,
+                        "xscaleceiling": sector.flat_scale,
+                        "yscaleceiling": sector.flat_scale,
+                        "id": sector.tag,
+                    },
+                )
+            )
+        for thing in things:
+            place = {"x": float(thing.x), "y": float(thing.y), "angle": thing.angle, "type": thing.kind}
+            skills = {f"skill{n}": True for n in range(1, 6)} | {"single": True, "coop": True, "dm": True}
+            parts.append(_block("thing", place | skills))
+        return "".join(parts)

@@ -1,0 +1,112 @@
+"""From words on the command line to a frozen config, and from figures to the screen and a file.
+
+Mistakes come out as one line with the closest option that exists. This file does NOT know any command.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from paracosm.core.errors import ConfigError
+from paracosm.core.figures import Report, show_report, write_report
+from paracosm.core.progress import LineProgress, ProgressMaker
+
+C = TypeVar("C")
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+"""An option that names a file; without it there is none."""
+
+
+def parse(cls: type[C], arguments: Sequence[str], command: str, default: C | None = None) -> C:
+    """Read the options of a command; attribute docstrings of the config become its help.
+
+    Args:
+        cls: config dataclass.
+        arguments: words after the command.
+        command: what the user typed before them, e.g. "paracosm play".
+        default: config whose values stand where no option is given.
+
+    Raises:
+        ConfigError: for an unknown option or a value that does not fit, in one line.
+        SystemExit: after ``--help``.
+    """
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    markers = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
+    asked_for_help = any(word in ("--help", "-h") for word in arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.nullcontext() if asked_for_help else _captured(said):
+            return tyro.cli(cls, prog=command, args=list(arguments), config=markers, **options)
+    except SystemExit:
+        if asked_for_help:
+            raise
+        raise ConfigError(f"{_one_line(said.getvalue())}; see {command} --help") from None
+
+
+def stderr_progress() -> ProgressMaker:
+    """Return the maker of progress lines on standard error."""
+    return functools.partial(LineProgress, stream=sys.stderr)
+
+
+def show(report: Report, json: Path | None) -> None:
+    """Print the figures as a table, and write them to a file when one was asked for."""
+    print(show_report(report))
+    if json is not None:
+        write_report(report, json)
+        print(f"written to {json}")
+
+
+def full_name(world: str) -> str:
+    """Complete the name of a world: "doom" and a folder are neural worlds, anything with a kind stays as it is."""
+    kind = world.partition(":")[0]
+    return world if kind in ("model", "game", "gym", "replay") else f"model:{world}"
+
+
+def command_line(command: str, arguments: Sequence[str]) -> str:
+    """Return what was typed, for reports."""
+    return " ".join(["paracosm", command, *arguments])
+
+
+@contextlib.contextmanager
+def _captured(said: io.StringIO) -> Any:
+    """Collect what tyro prints about a mistake, on lines long enough not to be broken."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "1000"
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def _one_line(box: str) -> str:
+    """Turn tyro's box into its first sentence and the options that it suggests."""
+    lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()[1:]]
+    sections: list[list[str]] = [[]]
+    for line in lines:
+        if line:
+            sections[-1].append(line)
+        elif sections[-1]:
+            sections.append([])
+    first = " ".join(sections[0]).rstrip(".") or "the options do not fit"
+    meant = [
+        line
+        for section in sections[1:]
+        if section and section[0].startswith(("Perhaps you meant", "Similar"))
+        for line in section[1:]
+        if line.startswith("--")
+    ]
+    options = " or ".join(line.split()[0] for line in meant[:2])
+    return f"{first[0].lower() if first[:1].isupper() else first[:1]}{first[1:]}" + (
+        f"; did you mean {options}?" if options else ""
+    )

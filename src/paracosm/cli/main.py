@@ -1,0 +1,156 @@
+"""The table of commands, and what every one of them shares: help, errors, exit codes.
+
+Only the standard library is imported here and only the chosen command's module is loaded, so that help appears at
+once. Exit codes: 0 done, 2 the user's mistake (one line), 1 our fault. This file does NOT know any command's options.
+"""
+
+import difflib
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from paracosm.core.errors import ParacosmError
+
+TRACEBACK_VARIABLE = "PARACOSM_TRACEBACK"
+"""Environment variable; when it is set, our own faults show where they happened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command.
+
+    Attributes:
+        summary: one line for the list of commands.
+        target: "module:function" of a function that takes the arguments after the command; "" for a planned one.
+    """
+
+    summary: str
+    target: str = ""
+
+
+COMMANDS: dict[str, Command] = {
+    "play": Command(summary="play a world in the browser", target="paracosm.cli.commands_play:play"),
+    "record": Command(summary="record episodes of a game", target="paracosm.cli.commands_data:record"),
+    "import": Command(
+        summary="bring videos or foreign recordings in", target="paracosm.cli.commands_data:import_recordings"
+    ),
+    "curate": Command(summary="cut, filter and caption recordings"),
+    "train": Command(summary="train one stage", target="paracosm.cli.commands_train:train"),
+    "recipe": Command(
+        summary="run a whole pipeline, from recording to report", target="paracosm.cli.commands_train:recipe"
+    ),
+    "evaluate": Command(
+        summary="measure a world against the true game", target="paracosm.cli.commands_evaluate:evaluate"
+    ),
+    "agent": Command(summary="train an agent inside a world"),
+    "export": Command(
+        summary="make a world that plays without torch", target="paracosm.cli.commands_train:export"
+    ),
+    "convert": Command(summary="bring weights of other projects in"),
+    "plan": Command(
+        summary="say what a recipe describes and what it would cost",
+        target="paracosm.cli.commands_train:plan",
+    ),
+    "info": Command(
+        summary="describe a world, a dataset or a model folder", target="paracosm.cli.commands_look:info"
+    ),
+    "doctor": Command(
+        summary="check this machine and install games", target="paracosm.cli.commands_look:doctor"
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands after ``paracosm``; None takes the process's own.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("paracosm").setLevel(logging.INFO)
+    try:
+        return _run(given)
+    except ParacosmError as error:
+        _say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone; point it elsewhere, or Python complains again while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        _say(
+            f"our fault: {type(error).__name__}: {error}; "
+            f"set {TRACEBACK_VARIABLE}=1 to see where, and please report it"
+        )
+        return 1
+
+
+def overview() -> str:
+    """Return the text of ``paracosm --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [
+        f"  {name.ljust(width)}  {command.summary}{'' if command.target else ' (planned)'}"
+        for name, command in COMMANDS.items()
+    ]
+    return "\n".join(
+        [
+            "usage: paracosm COMMAND [OPTIONS]",
+            "",
+            "Record a game, train a neural network to take its place, and play it in the browser.",
+            "",
+            *lines,
+            "",
+            "paracosm COMMAND --help tells the options of a command; paracosm --version the version.",
+        ]
+    )
+
+
+def load(command: Command) -> Callable[[list[str]], None]:
+    """Import the function of a command."""
+    module, _, function = command.target.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _run(arguments: list[str]) -> int:
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(overview())
+        return 0
+    if name == "--version":
+        from paracosm import __version__
+
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
+        _say(f'there is no command "{name}"; {hint}')
+        return 2
+    command = COMMANDS[name]
+    if not command.target:
+        _say(
+            f"paracosm {name} ({command.summary}) is planned, not yet available; see the status table in README.md"
+        )
+        return 2
+    try:
+        load(command)(rest)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"paracosm: {' '.join(text.split())}", file=sys.stderr)

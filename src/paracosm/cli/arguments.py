@@ -64,9 +64,15 @@ def show(report: Report, json: Path | None) -> None:
 
 
 def full_name(world: str) -> str:
-    """Complete the name of a world: "doom" and a folder are neural worlds, anything with a kind stays as it is."""
+    """Complete the name of a world: "doom" and a folder are neural worlds; a name with a kind stays."""
     kind = world.partition(":")[0]
     return world if kind in ("model", "game", "gym", "replay") else f"model:{world}"
+
+
+def name_first(arguments: Sequence[str], option: str) -> list[str]:
+    """Let the most important value stand first without its option, as in "record game:doom"."""
+    bare = bool(arguments) and not arguments[0].startswith("-")
+    return [option, *arguments] if bare else list(arguments)
 
 
 def command_line(command: str, arguments: Sequence[str]) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import tyro
 
-from paracosm.cli.arguments import parse, stderr_progress
+from paracosm.cli.arguments import name_first, parse, stderr_progress
 from paracosm.collect import record as recorder
 from paracosm.collect.record import RecordConfig
-from paracosm.core.errors import ConfigError
+from paracosm.collect.videos import ImportConfig, import_videos
 from paracosm.worlds import make_policy, open_world, world_config
 
 
@@ -17,11 +17,19 @@ from paracosm.worlds import make_policy, open_world, world_config
 class RecordCommand:
     """Record episodes of a world: paracosm record game:doom --out recordings/doom --num-episodes 100.
 
-    A recording that was stopped goes on where it was. Name the world first to see its own options, as --game.NAME.
+    A recording that was stopped goes on where it was. Name the world to see its own options, as --game.NAME.
     """
 
     record: tyro.conf.OmitArgPrefixes[RecordConfig]
     """What to record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCommand:
+    """Bring a folder of videos in: paracosm import FOLDER --out recordings/mine --height 64 --width 64 --fps 15."""
+
+    videos: tyro.conf.OmitArgPrefixes[ImportConfig]
+    """Which videos, and how their frames are kept."""
 
 
 def record(arguments: list[str]) -> None:
@@ -33,8 +41,7 @@ def record(arguments: list[str]) -> None:
 
 def _parse_record(arguments: list[str]) -> tuple[RecordConfig, Any]:
     """Read the options; those of the game are known once the world's name is, first or after --world."""
-    if arguments and not arguments[0].startswith("-"):
-        arguments = ["--world", *arguments]
+    arguments = name_first(arguments, "--world")
     game = world_config(_find_value(arguments, "--world"))
     if game is None:
         return parse(RecordCommand, arguments, "paracosm record").record, None
@@ -62,4 +69,7 @@ def _find_value(arguments: list[str], option: str) -> str:
 
 def import_recordings(arguments: list[str]) -> None:
     """Run ``paracosm import``."""
-    raise ConfigError("paracosm import: not yet")
+    words = name_first(arguments, "--folder")
+    config = parse(ImportCommand, words, "paracosm import").videos
+    dataset = import_videos(config, progress=stderr_progress())
+    print(f"{config.out}: {len(dataset)} episodes, {dataset.num_frames:,} frames; controls are not known")

@@ -160,19 +160,21 @@ def info(arguments: list[str]) -> None:
 
 
 def _describe_dataset(folder: Path) -> dict[str, Figure]:
-    from paracosm.data.reader import Dataset
+    from paracosm.collect.report import describe_dataset, show_description
 
-    dataset = Dataset(folder)
-    print(f"{folder}: recording of {dataset.info.name} ({dataset.info.engine})")
-    _describe_controls(dataset.info.controls)
-    figures = {}
-    for split in sorted({episode.split for episode in dataset.episodes}):
-        episodes = dataset.select(split)
-        figures[f"dataset.episodes.{split}"] = Figure(value=len(episodes), n=len(episodes))
-        figures[f"dataset.frames.{split}"] = Figure(
-            value=sum(episode.num_frames for episode in episodes), n=len(episodes)
-        )
-    return figures
+    found = describe_dataset(folder)
+    print(show_description(found))
+    return {
+        "dataset.episodes": Figure(value=found["episodes"], n=found["episodes"]),
+        "dataset.frames": Figure(value=found["frames"], n=found["episodes"]),
+        "dataset.levels": Figure(value=found["levels"], n=found["episodes"]),
+        **{
+            f"dataset.key_share.{key}": Figure(
+                value=share, unit="share of steps", n=found["frames"], higher_is_better=None
+            )
+            for key, share in (found["keys"] or {}).items()
+        },
+    }
 
 
 def _describe_model(folder: Path) -> dict[str, Figure]:

@@ -1,7 +1,8 @@
 """The table of commands, and what every one of them shares: help, errors, exit codes.
 
-Only the standard library is imported here and only the chosen command's module is loaded, so that help appears at
-once. Exit codes: 0 done, 2 the user's mistake (one line), 1 our fault. This file does NOT know any command's options.
+Only the standard library is imported here and only the chosen command's module is loaded, so that help
+appears at once. Exit codes: 0 done, 2 the user's mistake (one line), 1 our fault. This file does NOT know any
+command's options.
 """
 
 import difflib
@@ -25,7 +26,7 @@ class Command:
 
     Attributes:
         summary: one line for the list of commands.
-        target: "module:function" of a function that takes the arguments after the command; "" for a planned one.
+        target: "module:function"; the function takes the words after the command; "" when it is planned.
     """
 
     summary: str
@@ -141,9 +142,7 @@ def _run(arguments: list[str]) -> int:
         return 2
     command = COMMANDS[name]
     if not command.target:
-        _say(
-            f"paracosm {name} ({command.summary}) is planned, not yet available; see the status table in README.md"
-        )
+        _say(f"paracosm {name} is planned, not yet available; README.md tells what works today")
         return 2
     try:
         load(command)(rest)

@@ -26,7 +26,7 @@ class RecordCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCommand:
-    """Bring a folder of videos in: paracosm import FOLDER --out recordings/mine --height 64 --width 64 --fps 15."""
+    """Bring a folder of videos in: paracosm import FOLDER --out DATASET --height 64 --width 64 --fps 15."""
 
     videos: tyro.conf.OmitArgPrefixes[ImportConfig]
     """Which videos, and how their frames are kept."""

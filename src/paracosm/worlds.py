@@ -1,7 +1,7 @@
 """Opens any world by name: games, Gymnasium environments, recordings, neural worlds; and makes their players.
 
-One visible table of kinds; each kind's code is imported when it is asked for, so that a playing machine needs no game
-and a recording machine no network. This file does NOT know how any world works.
+One visible table of kinds; each kind's code is imported when it is asked for, so that a playing machine needs
+no game and a recording machine no network. This file does NOT know how any world works.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class _Game:
 
 GAMES = {
     "doom": _Game(
-        "paracosm.collect.games.doom", "DoomWorld", "DoomConfig", "paracosm.collect.explorers.doom", "DoomExplorer"
+        "paracosm.collect.games.doom",
+        "DoomWorld",
+        "DoomConfig",
+        "paracosm.collect.explorers.doom",
+        "DoomExplorer",
     ),
     "coinrun": _Game(
         "paracosm.collect.games.coinrun",
@@ -54,8 +58,10 @@ def open_world(name: str, config: Any = None) -> World:
 
     Args:
         name: "model:NAME" or "model:PATH" (a neural world), "game:doom", "game:coinrun", "game:counting",
-            "gym:ENVIRONMENT-ID" (a Gymnasium environment with pixels), "replay:PATH#3" (episode 3 of a recording).
-        config: the world's own config, as its dataclass or as the JSON values of one; None takes the defaults.
+            "gym:ENVIRONMENT-ID" (a Gymnasium environment with pixels), "replay:PATH#3" (episode 3 of a
+            recording).
+        config: the world's own config, as its dataclass or as the JSON values of one; None takes the
+            defaults.
 
     Returns:
         The open world; call ``reset`` to begin and ``close`` when done.
@@ -128,7 +134,9 @@ def _open_replay(rest: str, config: Any) -> World:
     _refuse_config("replay", config)
     path, _, which = rest.partition("#")
     if which and not which.isdigit():
-        raise WorldError(f'"replay:{rest}" does not end in an episode number; use replay:PATH#3, counted from 0')
+        raise WorldError(
+            f'"replay:{rest}" does not end in an episode number; use replay:PATH#3, counted from 0'
+        )
     return _load("paracosm.collect.replay", "ReplayWorld")(Path(path), int(which or 0))
 
 
@@ -147,7 +155,9 @@ _KINDS: dict[str, Callable[[str, Any], World]] = {
 
 def _find_game(name: str) -> _Game:
     if name not in GAMES:
-        raise WorldError(f'there is no game "{name}"; choose one of {", ".join(f"game:{game}" for game in GAMES)}')
+        raise WorldError(
+            f'there is no game "{name}"; choose one of {", ".join(f"game:{game}" for game in GAMES)}'
+        )
     return GAMES[name]
 
 
@@ -156,7 +166,9 @@ def _build(cls: Any, config: Any) -> Any:
         return cls()
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         if not isinstance(config, cls):
-            raise ConfigError(f"{type(config).__name__} is not the config of this world; pass a {cls.__name__}")
+            raise ConfigError(
+                f"{type(config).__name__} is not the config of this world; pass a {cls.__name__}"
+            )
         return config
     return from_json(cls, config)
 

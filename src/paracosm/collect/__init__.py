@@ -1,1 +1,1 @@
-"""Recordings from games, environments and other people's videos: worlds to record, players, and the recorder."""
+"""Recordings from games, environments and other people's videos: worlds, players and the recorder."""

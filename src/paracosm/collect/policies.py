@@ -1,7 +1,7 @@
 """Players that know no game: idle, scripted, sticky random, and a mixture of two others.
 
-Keys are held and turns swell and fade as a person's do; a control drawn anew at each step would average out to
-standing still. This file does NOT know any game: explorers that plan on a level live beside their game.
+Keys are held and turns swell and fade as a person's do; a control drawn anew at each step would average out
+to standing still. This file does NOT know any game: explorers that plan on a level live beside their game.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from paracosm.core.controls import IDLE, Control
 from paracosm.core.errors import ConfigError, ControlError
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world import Frame, Policy, World
+
+KEYS_AT_ONCE = "keys_at_once"
+"""Name in ``WorldInfo.details`` of how many keys have an effect together; absent when all of them do."""
 
 
 class IdlePolicy:
@@ -59,7 +62,8 @@ class StickyConfig:
     opposites: tuple[tuple[str, str], ...] = (("forward", "back"), ("left", "right"), ("up", "down"))
     """Pairs of keys, of which only the one pressed last stays down."""
     weights: dict[str, float] = field(default_factory=dict)
-    """Share of time down of single keys, in (0, 1), by name; their hold time stays, their rest time follows."""
+    """Share of time down of single keys, in (0, 1), by name; their hold time stays, their rest time
+    follows."""
     turn_steps: float = 15.0
     """Mean number of steps of one turn of the camera."""
     turn_share: float = 0.6
@@ -70,7 +74,9 @@ class StickyConfig:
     def __post_init__(self) -> None:
         """Refuse times and shares that make no sense."""
         if min(self.hold_steps, self.rest_steps, self.turn_steps) < 1:
-            raise ConfigError("hold_steps, rest_steps and turn_steps are mean numbers of steps; use 1 or more")
+            raise ConfigError(
+                "hold_steps, rest_steps and turn_steps are mean numbers of steps; use 1 or more"
+            )
         if not all(0 < share < 1 for share in self.weights.values()):
             raise ConfigError(f"weights {self.weights} are shares of time; use numbers between 0 and 1")
 
@@ -78,15 +84,16 @@ class StickyConfig:
 class StickyRandom:
     """Holds and releases each key at random, and turns the camera in smooth random arcs."""
 
-    def __init__(self, config: StickyConfig = StickyConfig()) -> None:  # noqa: B008  a frozen config is no mutable default
+    def __init__(self, config: StickyConfig = StickyConfig()) -> None:
         """Take how it moves."""
         self._config = config
 
     def reset(self, world: World, frame: Frame, seed: int) -> None:
         """Begin an episode."""
         self._space = world.info.controls
+        self._one_key = world.info.details.get(KEYS_AT_ONCE) == 1
         self._rng = stream(seed, "sticky")
-        self._down = {key: False for key in self._space.keys}
+        self._down = dict.fromkeys(self._space.keys, False)
         self._yaw = _Turn(self._space.look_limit[0], self._config)
         self._pitch = _Turn(self._space.look_limit[1] * self._config.pitch_share, self._config)
         self._latent = 0
@@ -97,7 +104,7 @@ class StickyRandom:
             if self._rng.random() < self._switch_chance(key):
                 self._down[key] = not self._down[key]
                 if self._down[key]:
-                    self._release_opposites(key)
+                    self._release_others(key)
         look = (self._yaw.step(self._rng), self._pitch.step(self._rng))
         latent = None
         if self._space.num_latents:
@@ -114,7 +121,10 @@ class StickyRandom:
             return 1 / self._config.rest_steps
         return min(1.0, share / ((1 - share) * self._config.hold_steps))
 
-    def _release_opposites(self, key: str) -> None:
+    def _release_others(self, key: str) -> None:
+        """Lift the keys that cannot stay down beside ``key``."""
+        if self._one_key:
+            self._down = {other: other == key for other in self._down}
         for pair in self._config.opposites:
             if key in pair:
                 other = pair[1] if key == pair[0] else pair[0]
@@ -127,6 +137,8 @@ class _Turn:
 
     smoothing = 0.35
     """Share of the way to the wanted rate that one step goes."""
+    rest = 0.02
+    """Share of the limit below which a fading turn has ended."""
 
     def __init__(self, limit: float, config: StickyConfig) -> None:
         self._limit, self._config = limit, config
@@ -143,6 +155,8 @@ class _Turn:
             self._target = float(rng.uniform(-self._limit, self._limit)) if turns else 0.0
         self._left -= 1
         self._rate += self.smoothing * (self._target - self._rate)
+        if self._target == 0 and abs(self._rate) < self.rest * self._limit:
+            self._rate = 0.0
         return round(self._rate, 3)
 
 
@@ -159,7 +173,8 @@ class MixedConfig:
         """Refuse shares and times that make no sense."""
         if self.segment_steps < 1 or not 0 <= self.first_share <= 1:
             raise ConfigError(
-                f"segment_steps {self.segment_steps} and first_share {self.first_share} make no mixture; use >= 1 and 0 to 1"
+                f"segment_steps {self.segment_steps} and first_share {self.first_share} make no "
+                "mixture; use >= 1 and 0 to 1"
             )
 
 
@@ -169,7 +184,7 @@ class MixedPolicy:
     Both are asked at every step, so that each knows where the world is; one of the answers is used.
     """
 
-    def __init__(self, first: Policy, second: Policy, config: MixedConfig = MixedConfig()) -> None:  # noqa: B008
+    def __init__(self, first: Policy, second: Policy, config: MixedConfig = MixedConfig()) -> None:
         """Take the two players."""
         self._players = (first, second)
         self._config = config

@@ -1,8 +1,8 @@
-"""The recorder: many episodes of one world, played by a policy, on several processes, to go on after any kill.
+"""The recorder: many episodes of one world, on several processes, that goes on after any kill.
 
-Episode i depends on nothing but the config and i, so that a run that was killed and went on equals a straight one.
-This file does NOT know any game or policy: it gets a function that opens worlds and one that makes players, both
-importable by name, since every process makes its own.
+Episode i depends on nothing but the config and i, so that a run that was killed and went on equals a straight
+one. This file does NOT know any game or policy: it gets a function that opens worlds and one that makes
+players, both importable by name, since every process makes its own.
 """
 
 from __future__ import annotations
@@ -54,15 +54,18 @@ class RecordConfig:
     policy: str = "explorer"
     """Who plays, a name that the policy maker knows: "explorer", "sticky", "mixed" or "idle"."""
     seed: int = 0
-    """All of the recording's own draws come from this: the world seed and the player's seed of each episode."""
+    """All of the recording's own draws come from this: the world seed and the player's seed of each
+    episode."""
     first_world_seed: int = 0
-    """World seeds are drawn from first_world_seed .. first_world_seed + num_world_seeds - 1; keep the ranges of splits apart."""
+    """World seeds are drawn from first_world_seed .. first_world_seed + num_world_seeds - 1; keep the ranges
+    of splits apart."""
     num_world_seeds: int = 1_000_000
     """How many world seeds to draw from."""
     split: Split = "train"
     """What the episodes may be used for."""
     name: str = "episode"
-    """Episode folders are called NAME-000000 and so on; take another name to add a second recording to one dataset."""
+    """Episode folders are called NAME-000000 and so on; take another name to add a second recording to one
+    dataset."""
     workers: int = 2
     """Processes that play; 1 plays in this process."""
     frames: FrameEncoding = "raw"
@@ -84,7 +87,7 @@ class ConfiguredOpener(Protocol):
     """Opens a world by name with a configuration of its own; ``paracosm.worlds.open_world`` is one."""
 
     def __call__(self, name: str, config: Any = None) -> World:
-        """Open the world called ``name``; ``config`` is its config dataclass, the same as JSON values, or None."""
+        """Open the world called ``name``; ``config`` is its dataclass, the same as JSON values, or None."""
         ...
 
 
@@ -116,8 +119,9 @@ def record(
 ) -> Dataset:
     """Record episodes until the dataset holds ``config.num_episodes`` of this name.
 
-    Finished episodes of an earlier run are kept and skipped; what a killed run left half-written is removed. With
-    more than one worker, call it from a script guarded by ``if __name__ == "__main__"``, as for any process pool.
+    Finished episodes of an earlier run are kept and skipped; what a killed run left half-written is removed.
+    With more than one worker, call it from a script guarded by ``if __name__ == "__main__"``, as for any
+    process pool.
 
     Args:
         config: what to record.
@@ -131,7 +135,8 @@ def record(
 
     Raises:
         BusyError: when another recorder works in this folder.
-        DataError: when the folder holds something else, an episode recorded with other settings, or the disk is full.
+        DataError: when the folder holds something else, an episode recorded with other settings, or the disk
+            is full.
         WorldError: when the world cannot be opened or stepped.
     """
     job = _Job(config, open_world, make_policy, world_config)
@@ -185,11 +190,15 @@ def rerender(episode: EpisodeRef, open_world: ConfiguredOpener) -> None:
     with contextlib.closing(open_world(recipe.world, recipe.config)) as world:
         if world.info.engine != recipe.engine:
             raise DataError(
-                f"{episode.path} was recorded with {recipe.engine}, here is {world.info.engine}; install that version to play it again"
+                f"{episode.path} was recorded with {recipe.engine}, here is {world.info.engine}; "
+                "install that version to play it again"
             )
         for index, frame in enumerate(play_recipe(world, recipe, episode.controls)):
             if not np.array_equal(frame.image, frames[index]):
-                raise DataError(f"{episode.path} does not play again: frame {index} differs; record it anew with this engine")
+                raise DataError(
+                    f"{episode.path} does not play again: frame {index} differs; record it anew with "
+                    "this engine"
+                )
 
 
 @contextlib.contextmanager
@@ -206,7 +215,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise BusyError(
-                f"{folder} is being recorded into by process {holder}; wait for it, stop it, or choose another folder"
+                f"{folder} is being recorded into by process {holder}; wait for it, stop it, or choose "
+                "another folder"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -244,7 +254,8 @@ def _play_all(job: _Job, todo: list[int]) -> Iterator[int]:
             yield future.result()
     except concurrent.futures.process.BrokenProcessPool as error:
         raise WorldError(
-            f"a recording process of {job.config.world} died ({error}); run the same command again to go on, with fewer workers if memory is short"
+            f"a recording process of {job.config.world} died ({error}); run the same command again to "
+            "go on, with fewer workers if memory is short"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -269,7 +280,9 @@ class _Worker:
         policy = self._job.make_policy(config.world, config.policy)
         policy.reset(world, frame, recipe.policy_seed)
         name = _episode_name(config, index)
-        with EpisodeWriter(config.out, name, info, recipe, frames=config.frames, video=config.video) as writer:
+        with EpisodeWriter(
+            config.out, name, info, recipe, frames=config.frames, video=config.video
+        ) as writer:
             writer.begin(frame)
             for _ in range(config.max_steps):
                 if frame.truth.get("ended", False):
@@ -332,7 +345,7 @@ def _find_missing(config: RecordConfig, world: World, world_config: Any) -> list
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what dead processes left half-written; live ones, such as a player in the browser, are let be."""
+    """Remove what dead processes left half-written; what live ones, such as a player, write is let be."""
     for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
         parts = left.name.removeprefix(TEMPORARY_PREFIX).removeprefix("old-").split("-")
         if not (parts[0].isdigit() and _is_alive(int(parts[0]))):

@@ -1,7 +1,7 @@
-"""Recordings on disk: the episode format, its writer and its reader. ``README.md`` beside this file is the specification."""
+"""Recordings on disk: episode format, writer and reader; ``README.md`` beside this file specifies it."""
 
-from paracosm.data.format import FORMAT_VERSION
-from paracosm.data.reader import Dataset, EpisodeRef
-from paracosm.data.writer import EpisodeWriter, prepare_dataset
+from .format import FORMAT_VERSION
+from .reader import Dataset, EpisodeRef
+from .writer import EpisodeWriter, prepare_dataset
 
 __all__ = ["FORMAT_VERSION", "Dataset", "EpisodeRef", "EpisodeWriter", "prepare_dataset"]

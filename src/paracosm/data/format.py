@@ -35,7 +35,8 @@ GUIDES_FOLDER = "guides"
 FRAMES_FILES = {"raw": "frames.npy", "ffv1": "frames.mkv"}
 
 FrameEncoding = Literal["raw", "ffv1"]
-"""How exact frames are kept: "raw" maps into memory and is fastest, "ffv1" is lossless video at about 0.4 of the size."""
+"""How exact frames are kept: "raw" maps into memory and is fastest, "ffv1" is lossless video at about 0.4 of
+the size."""
 
 KEY_PREFIX = "key_"
 POSE_PREFIX = "pose_"
@@ -63,7 +64,9 @@ def info_from_json(value: Mapping[str, Any], file: Path) -> WorldInfo:
         parts = dict(value) | {"controls": ControlSpace(**controls), "starts": tuple(value["starts"])}
         return WorldInfo(**parts)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file} does not describe a world ({error}); restore it from a copy or record anew") from error
+        raise DataError(
+            f"{file} does not describe a world ({error}); restore it from a copy or record anew"
+        ) from error
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
@@ -90,11 +93,14 @@ def recipe_from_json(value: Mapping[str, Any], start: np.ndarray | None, file: P
     """
     try:
         controls = tuple(
-            Control(part["keys"], part["look"], part["text"], part["latent"]) for part in value["start_controls"]
+            Control(part["keys"], part["look"], part["text"], part["latent"])
+            for part in value["start_controls"]
         )
         return Recipe(**(dict(value) | {"start_controls": controls, "start": start}))
     except (KeyError, TypeError) as error:
-        raise DataError(f"{file} holds no whole recipe ({error}); restore it from a copy or record anew") from error
+        raise DataError(
+            f"{file} holds no whole recipe ({error}); restore it from a copy or record anew"
+        ) from error
 
 
 def check_version(value: Any, file: Path) -> None:
@@ -105,23 +111,30 @@ def check_version(value: Any, file: Path) -> None:
     """
     version = value.get("format_version") if isinstance(value, dict) else None
     if not isinstance(version, int):
-        raise DataError(f"{file} has no format_version, so it is no Paracosm recording; choose another folder")
+        raise DataError(
+            f"{file} has no format_version, so it is no Paracosm recording; choose another folder"
+        )
     if version > FORMAT_VERSION:
         raise DataError(
-            f"{file} has format version {version}, this Paracosm reads up to {FORMAT_VERSION}; update with pip install -U paracosm"
+            f"{file} has format version {version}, this Paracosm reads up to {FORMAT_VERSION}; update "
+            "with pip install -U paracosm"
         )
 
 
-def build_steps(space: ControlSpace, controls: Sequence[Control], frames: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Build the table of an episode: row i is frame i and the control applied AT frame i; the last row has none.
+def build_steps(
+    space: ControlSpace, controls: Sequence[Control | None], frames: Sequence[Mapping[str, Any]]
+) -> pa.Table:
+    """Build the table of an episode: row i is frame i and the control applied AT it; the last row has none.
 
     Args:
         space: the world's controls; the order of its keys is the order of the columns.
-        controls: t - 1 controls.
+        controls: t - 1 controls; None where what the player did is not known, as in an imported video.
         frames: t rows of truth, as :func:`flatten_truth` makes them.
     """
     if len(controls) != len(frames) - 1:
-        raise DataError(f"{len(frames)} frames need {len(frames) - 1} controls between them, {len(controls)} were given")
+        raise DataError(
+            f"{len(frames)} frames need {len(frames) - 1} controls between them, {len(controls)} were given"
+        )
     padded: list[Control | None] = [*controls, None]
     columns: dict[str, pa.Array] = {"frame": pa.array(range(len(frames)), pa.int32())}
     for key in space.keys:
@@ -133,9 +146,12 @@ def build_steps(space: ControlSpace, controls: Sequence[Control], frames: Sequen
     texts = [None if control is None else control.text for control in padded]
     columns["text"] = pa.array([text if isinstance(text, str) else None for text in texts], pa.string())
     columns["text_parts"] = pa.array(
-        [None if text is None or isinstance(text, str) else json.dumps(dict(text)) for text in texts], pa.string()
+        [None if text is None or isinstance(text, str) else json.dumps(dict(text)) for text in texts],
+        pa.string(),
     )
-    columns["latent"] = pa.array([None if control is None else control.latent for control in padded], pa.int32())
+    columns["latent"] = pa.array(
+        [None if control is None else control.latent for control in padded], pa.int32()
+    )
     columns["reward"] = pa.array([row.get("reward") for row in frames], pa.float64())
     columns["ended"] = pa.array([row.get("ended") for row in frames], pa.bool_())
     columns["events"] = pa.array([row.get("events") for row in frames], pa.list_(pa.string()))
@@ -157,7 +173,7 @@ def read_controls(space: ControlSpace, table: pa.Table) -> list[Control]:
 
 
 def read_vectors(space: ControlSpace, table: pa.Table) -> np.ndarray:
-    """Read the controls as float32 (t - 1, width), equal to ``ControlSpace.to_vectors`` of them but faster."""
+    """Read the controls as float32 (t - 1, width), as ``ControlSpace.to_vectors`` makes them but faster."""
     names = [*(KEY_PREFIX + key for key in space.keys), "look_yaw", "look_pitch"]
     part = table.slice(0, table.num_rows - 1)
     columns = [part[name].cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False) for name in names]
@@ -168,7 +184,8 @@ def flatten_truth(frame: Frame) -> tuple[dict[str, Any], list[str]]:
     """Turn ``frame.truth`` into table entries.
 
     Returns:
-        The entries by column name, and the names of entries that no table row can take (large arrays, objects).
+        The entries by column name, and the names of entries that no table row can take (large arrays,
+        objects).
     """
     truth = frame.truth
     row: dict[str, Any] = {}
@@ -196,7 +213,11 @@ def _flatten(values: Mapping[str, Any], prefix: str, row: dict[str, Any], left_o
             _flatten(value, f"{prefix}{name}.", row, left_out)
         elif isinstance(value, str | bool | int | float) or value is None:
             row[prefix + name] = value
-        elif isinstance(value, np.ndarray | np.generic) and value.size <= LARGEST_LIST and value.dtype.kind in "biuf":
+        elif (
+            isinstance(value, np.ndarray | np.generic)
+            and value.size <= LARGEST_LIST
+            and value.dtype.kind in "biuf"
+        ):
             row[prefix + name] = value.ravel().tolist() if value.ndim else value.item()
         elif isinstance(value, list | tuple) and len(value) <= LARGEST_LIST and _is_plain(value):
             row[prefix + name] = list(value)
@@ -205,7 +226,9 @@ def _flatten(values: Mapping[str, Any], prefix: str, row: dict[str, Any], left_o
 
 
 def _is_plain(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, str) for value in values) or all(isinstance(value, int | float) for value in values)
+    return all(isinstance(value, str) for value in values) or all(
+        isinstance(value, int | float) for value in values
+    )
 
 
 def _column(name: str, values: list[Any]) -> pa.Array:
@@ -214,7 +237,9 @@ def _column(name: str, values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"truth {name} changes its type within one episode ({error}); give it one type in the world") from error
+        raise DataError(
+            f"truth {name} changes its type within one episode ({error}); give it one type in the world"
+        ) from error
 
 
 def _control_to_json(control: Control) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Reading a dataset: its world, its episodes, and their frames by integer number.
 
-Opening is cheap (one small JSON file an episode); frames and tables are read when asked for. Sizes and counts are
-checked whenever a file is read, hashes by :meth:`EpisodeRef.verify`. This file does NOT change anything on disk.
+Opening is cheap (one small JSON file an episode); frames and tables are read when asked for. Sizes and counts
+are checked whenever a file is read, hashes by :meth:`EpisodeRef.verify`. This file does NOT change anything
+on disk.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from paracosm.core.episode import Recipe
 from paracosm.core.errors import DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.world import WorldInfo
-from paracosm.data.format import (
+
+from .format import (
     DATASET_FILE,
     EPISODE_FILE,
     EPISODES_FOLDER,
@@ -40,7 +42,7 @@ from paracosm.data.format import (
     read_vectors,
     recipe_from_json,
 )
-from paracosm.data.video import read_video
+from .video import read_video
 
 
 class Dataset:
@@ -58,12 +60,15 @@ class Dataset:
             path: its folder.
 
         Raises:
-            DataError: when it is no dataset, is of a newer format, or an episode is not whole; names the file.
+            DataError: when it is no dataset, is of a newer format, or an episode is not whole; names the
+                file.
         """
         self.path = Path(path)
         file = self.path / DATASET_FILE
         if not self.path.is_dir():
-            raise DataError(f"{self.path} is no folder; give the folder of a recording made by paracosm record")
+            raise DataError(
+                f"{self.path} is no folder; give the folder of a recording made by paracosm record"
+            )
         value = read_json(file)
         check_version(value, file)
         self.info: WorldInfo = info_from_json(value.get("world", {}), file)
@@ -95,7 +100,9 @@ class Dataset:
         """
         if isinstance(which, int):
             if not 0 <= which < len(self.episodes):
-                raise DataError(f"{self.path} has no episode {which}; it has {len(self.episodes)}, counted from 0")
+                raise DataError(
+                    f"{self.path} has no episode {which}; it has {len(self.episodes)}, counted from 0"
+                )
             return self.episodes[which]
         for episode in self.episodes:
             if episode.name == which:
@@ -112,7 +119,9 @@ class Dataset:
         file = self.path / LABELS_FOLDER / name / f"v{version}" / f"{episode}.parquet"
         table = _read_table(file)
         if table.num_rows != self.episode(episode).num_frames:
-            raise DataError(f"{file} has {table.num_rows} rows, its episode has another length; derive the labels anew")
+            raise DataError(
+                f"{file} has {table.num_rows} rows, its episode has another length; derive the labels anew"
+            )
         return table
 
 
@@ -126,6 +135,7 @@ class EpisodeRef:
         num_frames: t.
         encoding: how the exact frames are kept.
         frames_sha256: hash of all pixels in order.
+        has_controls: whether it is known what the player did; False for an imported video.
         truth_left_out: truth entries that the world told and no table row could take.
         files: bytes and sha256 of every file of the folder.
     """
@@ -135,6 +145,7 @@ class EpisodeRef:
     num_frames: int
     encoding: FrameEncoding
     frames_sha256: str
+    has_controls: bool
     truth_left_out: tuple[str, ...]
     files: Mapping[str, Mapping[str, Any]]
     stored_recipe: Mapping[str, Any]
@@ -161,9 +172,10 @@ class EpisodeRef:
 
     @property
     def frames(self) -> np.ndarray:
-        """All frames, uint8 (t, h, w, 3): mapped read-only into memory when raw, decoded anew at each call when FFV1.
+        """All frames, uint8 (t, h, w, 3), read-only.
 
-        A map keeps its file open; drop it when done, or read parts by :meth:`read_frames`.
+        Raw frames are mapped into memory, FFV1 is decoded anew at each call. A map keeps its file open; drop
+        it when done, or read parts by :meth:`read_frames`.
 
         Raises:
             DataError: when the file is missing, truncated or corrupt.
@@ -187,11 +199,16 @@ class EpisodeRef:
             DataError: when the episode has no such frames, or the file is missing, truncated or corrupt.
         """
         if not 0 <= start <= stop <= self.num_frames:
-            raise DataError(f"{self.path} has frames 0 to {self.num_frames - 1}; frames {start} to {stop - 1} are not among them")
+            raise DataError(
+                f"{self.path} has frames 0 to {self.num_frames - 1}; frames {start} to {stop - 1} are "
+                "not among them"
+            )
         if self.encoding == "ffv1":
             return self.frames[start:stop].copy()
         size = int(np.prod(self._shape[1:]))
-        pixels = np.fromfile(self._frames_file(), np.uint8, (stop - start) * size, offset=self._raw_offset() + start * size)
+        pixels = np.fromfile(
+            self._frames_file(), np.uint8, (stop - start) * size, offset=self._raw_offset() + start * size
+        )
         return pixels.reshape(stop - start, *self._shape[1:])
 
     @cached_property
@@ -205,21 +222,39 @@ class EpisodeRef:
         file = self.path / STEPS_FILE
         table = _read_table(file)
         if table.num_rows != self.num_frames:
-            raise DataError(f"{file} has {table.num_rows} rows for {self.num_frames} frames; restore it or record the episode anew")
-        if "frame" not in table.column_names or not np.array_equal(table["frame"].to_numpy(), np.arange(self.num_frames)):
-            raise DataError(f"{file} does not number its rows 0 to {self.num_frames - 1}; restore it or record the episode anew")
+            raise DataError(
+                f"{file} has {table.num_rows} rows for {self.num_frames} frames; restore it or record "
+                "the episode anew"
+            )
+        if "frame" not in table.column_names or not np.array_equal(
+            table["frame"].to_numpy(), np.arange(self.num_frames)
+        ):
+            raise DataError(
+                f"{file} does not number its rows 0 to {self.num_frames - 1}; restore it or record the "
+                "episode anew"
+            )
         return table
 
     @cached_property
     def control_vectors(self) -> np.ndarray:
-        """The controls as float32 (t - 1, width), as ``ControlSpace.to_vectors`` makes them; row i acts after frame i."""
-        self._need_columns()
+        """The controls as float32 (t - 1, width), as ``ControlSpace.to_vectors`` makes them.
+
+        Row i acts between frame i and frame i + 1.
+
+        Raises:
+            DataError: when it is not known what the player did, or the table lacks a column.
+        """
+        self._need_controls()
         return read_vectors(self.info.controls, self.table)
 
     @property
     def controls(self) -> list[Control]:
-        """The t - 1 controls, complete: keys, look, text, latent and guide."""
-        self._need_columns()
+        """The t - 1 controls, complete: keys, look, text, latent and guide.
+
+        Raises:
+            DataError: when it is not known what the player did, or a file is missing or corrupt.
+        """
+        self._need_controls()
         controls = read_controls(self.info.controls, self.table)
         for name in self.files:
             if name.startswith(f"{GUIDES_FOLDER}/"):
@@ -239,13 +274,16 @@ class EpisodeRef:
         """Read one column of the table, e.g. "pose_x", "reward" or "events", one entry for each frame.
 
         Returns:
-            (t,): numbers or booleans where no entry is missing, floats with NaN where numbers are missing, else objects.
+            (t,): numbers or booleans where no entry is missing, floats with NaN where numbers are missing,
+            else objects.
 
         Raises:
             DataError: when the world did not tell it; names the columns there are.
         """
         if column not in self.table.column_names:
-            raise DataError(f'{self.path} has no column "{column}"; it has {", ".join(self.table.column_names)}')
+            raise DataError(
+                f'{self.path} has no column "{column}"; it has {", ".join(self.table.column_names)}'
+            )
         return self.table[column].to_numpy(zero_copy_only=False)
 
     @property
@@ -262,9 +300,13 @@ class EpisodeRef:
         for name, stored in self.files.items():
             self._check_size(name)
             if hash_file(self.path / name) != stored["sha256"]:
-                raise DataError(f"{self.path / name} is corrupt (its hash changed); restore it or record the episode anew")
+                raise DataError(
+                    f"{self.path / name} is corrupt (its hash changed); restore it or record the episode anew"
+                )
         if hashlib.sha256(np.ascontiguousarray(self.frames).data).hexdigest() != self.frames_sha256:
-            raise DataError(f"{self._frames_file()} does not hold the pixels that were recorded; record the episode anew")
+            raise DataError(
+                f"{self._frames_file()} does not hold the pixels that were recorded; record the episode anew"
+            )
         self._need_columns()
 
     @property
@@ -281,7 +323,9 @@ class EpisodeRef:
         name = FRAMES_FILES["raw"]
         offset = self.files[name]["bytes"] - int(np.prod(self._shape))
         if offset <= 0:
-            raise DataError(f"{self.path / name} is too short for {self.num_frames} frames; record the episode anew")
+            raise DataError(
+                f"{self.path / name} is too short for {self.num_frames} frames; record the episode anew"
+            )
         return offset
 
     def _check_size(self, name: str) -> None:
@@ -292,10 +336,25 @@ class EpisodeRef:
         except FileNotFoundError:
             raise DataError(f"{file} is missing; restore it from a copy or record the episode anew") from None
         if size != expected:
-            raise DataError(f"{file} is {size} bytes long, {expected} were written; restore it or record the episode anew")
+            raise DataError(
+                f"{file} is {size} bytes long, {expected} were written; restore it or record the episode anew"
+            )
+
+    def _need_controls(self) -> None:
+        if not self.has_controls:
+            raise DataError(
+                f"{self.path} is an imported video without controls; label it by an inverse-dynamics "
+                "model first"
+            )
+        self._need_columns()
 
     def _need_columns(self) -> None:
-        needed = [f"key_{key}" for key in self.info.controls.keys] + ["look_yaw", "look_pitch", "text", "latent"]
+        needed = [f"key_{key}" for key in self.info.controls.keys] + [
+            "look_yaw",
+            "look_pitch",
+            "text",
+            "latent",
+        ]
         missing = [name for name in needed if name not in self.table.column_names]
         if missing:
             raise DataError(f"{self.path / STEPS_FILE} lacks the columns {missing}; record the episode anew")
@@ -322,15 +381,20 @@ def open_episode(path: Path, info: WorldInfo) -> EpisodeRef:
             num_frames=value["num_frames"],
             encoding=value["frames"]["encoding"],
             frames_sha256=value["frames"]["sha256"],
+            has_controls=value.get("has_controls", True),
             truth_left_out=tuple(value["truth_left_out"]),
             files=value["files"],
             stored_recipe=value["recipe"],
         )
         split_known = value["recipe"]["split"]
     except (KeyError, TypeError) as error:
-        raise DataError(f"{file} lacks a part of an episode ({error}); restore it or record the episode anew") from error
+        raise DataError(
+            f"{file} lacks a part of an episode ({error}); restore it or record the episode anew"
+        ) from error
     if size != (info.height, info.width) or episode.encoding not in FRAMES_FILES or not split_known:
-        raise DataError(f"{file} does not fit its dataset ({size}, {episode.encoding}); move it to a dataset of its own")
+        raise DataError(
+            f"{file} does not fit its dataset ({size}, {episode.encoding}); move it to a dataset of its own"
+        )
     return episode
 
 
@@ -340,4 +404,6 @@ def _read_table(file: Path) -> pa.Table:
     except FileNotFoundError:
         raise DataError(f"{file} is missing; restore it from a copy or make it anew") from None
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file} is corrupt ({str(error).splitlines()[0]}); restore it or make it anew") from error
+        raise DataError(
+            f"{file} is corrupt ({str(error).splitlines()[0]}); restore it or make it anew"
+        ) from error

@@ -17,10 +17,12 @@ from paracosm.core.errors import DataError
 from paracosm.core.extras import need
 
 KEYFRAME_INTERVAL = 15
-"""Frames between two keyframes of a video for people: short, so that seeking is quick and a damaged part stays small."""
+"""Frames between two keyframes of a video for people: short, so that seeking is quick and a damaged part
+stays small."""
 
 H264_CRF = 10
-"""Quality of videos for people. 4:4:4 at this rate keeps pixel art near 40 dB; 4:2:0 loses 5 to 9 dB at any rate."""
+"""Quality of videos for people. 4:4:4 at this rate keeps pixel art near 40 dB; 4:2:0 loses 5 to 9 dB at any
+rate."""
 
 
 class VideoWriter:
@@ -40,14 +42,17 @@ class VideoWriter:
         self._container = av.open(str(file), "w")
         rate = Fraction(fps).limit_denominator(1001)
         if codec == "ffv1":
-            self._stream: Any = self._container.add_stream("ffv1", rate=rate, options={"level": "3", "slicecrc": "1"})
+            self._stream: Any = self._container.add_stream(
+                "ffv1", rate=rate, options={"level": "3", "slicecrc": "1"}
+            )
             self._stream.pix_fmt = "bgr0"
         else:
             options = {"crf": str(H264_CRF), "g": str(KEYFRAME_INTERVAL), "bf": "0", "preset": "veryfast"}
             self._stream = self._container.add_stream("libx264", rate=rate, options=options)
             self._stream.pix_fmt = "yuv444p"
         self._stream.height, self._stream.width = height, width
-        # One thread: recorders already run one process a core, and the file's bytes must not depend on the machine.
+        # One thread: recorders already run one process a core, and the file's bytes must not depend on the
+        # machine.
         self._stream.thread_count = 1
 
     def add(self, image: np.ndarray) -> None:
@@ -74,12 +79,16 @@ def read_video(file: Path, num_frames: int, height: int, width: int) -> np.ndarr
     count = 0
     for image in iterate_video(file):
         if image.shape != frames.shape[1:]:
-            raise DataError(f"{file} shows frames of {image.shape[:2]}, {(height, width)} were recorded; record it anew")
+            raise DataError(
+                f"{file} shows frames of {image.shape[:2]}, {(height, width)} were recorded; record it anew"
+            )
         if count < num_frames:
             frames[count] = image
         count += 1
     if count != num_frames:
-        raise DataError(f"{file} holds {count} frames, {num_frames} were recorded; delete this episode or record it anew")
+        raise DataError(
+            f"{file} holds {count} frames, {num_frames} were recorded; delete this episode or record it anew"
+        )
     return frames
 
 
@@ -97,8 +106,10 @@ def iterate_video(file: Path) -> Iterator[np.ndarray]:
     except FileNotFoundError:
         raise DataError(f"{file} is missing; restore it from a copy or record it anew") from None
     except (av.error.FFmpegError, IndexError) as error:
-        raise DataError(f"{file} cannot be decoded ({error}); restore it from a copy or record it anew") from error
+        raise DataError(
+            f"{file} cannot be decoded ({error}); restore it from a copy or record it anew"
+        ) from error
 
 
 def _av() -> ModuleType:
-    return need("av", "train")
+    return need("av", "video")

@@ -1,7 +1,7 @@
 """Writing a dataset: one folder, one folder in it for each episode, each of them whole or absent.
 
-A killed writer loses at most the episode in progress; its half-written folder begins with ``.partial-`` and no
-reader looks at it. This file does NOT know games, policies or processes.
+A killed writer loses at most the episode in progress; its half-written folder begins with ``.partial-`` and
+no reader looks at it. This file does NOT know games, policies or processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from paracosm.core.episode import Recipe
 from paracosm.core.errors import DataError
 from paracosm.core.files import read_json, whole_file, whole_folder, write_json
 from paracosm.core.world import Frame, WorldInfo
-from paracosm.data.format import (
+
+from .format import (
     DATASET_FILE,
     EPISODE_FILE,
     EPISODES_FOLDER,
@@ -44,7 +45,7 @@ from paracosm.data.format import (
     info_to_json,
     recipe_to_json,
 )
-from paracosm.data.video import VideoWriter
+from .video import VideoWriter
 
 _SAME_IN_ONE_DATASET = ("name", "fps", "height", "width", "controls")
 """What every episode of one dataset shares; the engine may differ and stands in each recipe."""
@@ -77,7 +78,9 @@ def prepare_dataset(path: Path | str, info: WorldInfo) -> Path:
                 )
         return path
     if (path / EPISODES_FOLDER).exists() and any((path / EPISODES_FOLDER).iterdir()):
-        raise DataError(f"{file} is missing though {path} holds episodes; restore it from a copy or choose another folder")
+        raise DataError(
+            f"{file} is missing though {path} holds episodes; restore it from a copy or choose another folder"
+        )
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_json(file, {"format_version": FORMAT_VERSION, "created": created, "world": given})
     return path
@@ -86,7 +89,8 @@ def prepare_dataset(path: Path | str, info: WorldInfo) -> Path:
 class EpisodeWriter:
     """Writes one episode, frame by frame; the episode appears in the dataset when :meth:`close` returns.
 
-    Use it as a context manager (an exception inside discards the episode) or call :meth:`close` or :meth:`discard`.
+    Use it as a context manager (an exception inside discards the episode) or call :meth:`close` or
+    :meth:`discard`.
 
     Example:
         with EpisodeWriter(dataset, "person-000000", world.info, recipe) as writer:
@@ -123,7 +127,7 @@ class EpisodeWriter:
         if self.path.exists():
             raise DataError(f"{self.path} exists already; choose another name or delete it first")
         self._info, self._recipe, self._encoding = info, recipe, frames
-        self._controls: list[Control] = []
+        self._controls: list[Control | None] = []
         self._rows: list[dict[str, Any]] = []
         self._left_out: dict[str, None] = {}
         self._stack = contextlib.ExitStack()
@@ -147,14 +151,17 @@ class EpisodeWriter:
     def begin(self, frame: Frame) -> None:
         """Write the first frame, which no control led to."""
         if self._rows:
-            raise DataError(f"{self.path} has begun already; call step(control, frame) from the second frame on")
+            raise DataError(
+                f"{self.path} has begun already; call step(control, frame) from the second frame on"
+            )
         self._add(frame)
 
-    def step(self, control: Control, frame: Frame) -> None:
+    def step(self, control: Control | None, frame: Frame) -> None:
         """Write a control and the frame that followed it.
 
         Args:
-            control: what acted between the last written frame and ``frame``.
+            control: what acted between the last written frame and ``frame``; None when that is not known, as
+                in an imported video, and then for every step of the episode.
             frame: the frame that it led to.
 
         Raises:
@@ -162,9 +169,17 @@ class EpisodeWriter:
             DataError: when the frame has the wrong size, or the disk is full; the episode is then discarded.
         """
         if not self._rows:
-            raise DataError(f"{self.path} has no first frame yet; call begin(frame) before step(control, frame)")
-        self._info.controls.check(control)
-        if control.guide is not None:
+            raise DataError(
+                f"{self.path} has no first frame yet; call begin(frame) before step(control, frame)"
+            )
+        if self._controls and (control is None) != (self._controls[-1] is None):
+            raise DataError(
+                f"{self.path} has controls for some steps only; give one for every step or None for "
+                "every step"
+            )
+        if control is not None:
+            self._info.controls.check(control)
+        if control is not None and control.guide is not None:
             with self._guard():
                 (self._folder / GUIDES_FOLDER).mkdir(exist_ok=True)
                 np.save(self._folder / GUIDES_FOLDER / f"{len(self._controls):06d}.npy", control.guide)
@@ -201,13 +216,15 @@ class EpisodeWriter:
     def discard(self) -> None:
         """Throw away what was written; calling it twice does no harm."""
         if self._open:
-            self._abandon(_Discarded())
+            self._abandon(_DiscardedError())
 
     def __enter__(self) -> EpisodeWriter:
         """Return the writer."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Finish the episode, or discard it when the block failed."""
         if error is None:
             self.close()
@@ -218,12 +235,14 @@ class EpisodeWriter:
         expected = (self._info.height, self._info.width, 3)
         if frame.image.shape != expected or frame.image.dtype != np.uint8:
             raise DataError(
-                f"frame {len(self._rows)} of {self.path} has shape {frame.image.shape} and type {frame.image.dtype}; "
+                f"frame {len(self._rows)} of {self.path} has shape {frame.image.shape} and type "
+                f"{frame.image.dtype}; "
                 f"{self._info.name} promises uint8 {expected}"
             )
         if frame.index != len(self._rows):
             raise DataError(
-                f"frame {frame.index} came where frame {len(self._rows)} of {self.path} was due; write every frame, in order"
+                f"frame {frame.index} came where frame {len(self._rows)} of {self.path} was due; write "
+                "every frame, in order"
             )
         row, left_out = flatten_truth(frame)
         with self._guard():
@@ -240,7 +259,9 @@ class EpisodeWriter:
         if self._inputs is not None:
             self._inputs.close()
         if self._frames.num_frames != len(self._rows):
-            raise AssertionError(f"{self._frames.num_frames} frames for {len(self._rows)} rows in {self.path}")
+            raise AssertionError(
+                f"{self._frames.num_frames} frames for {len(self._rows)} rows in {self.path}"
+            )
         table = build_steps(self._info.controls, self._controls, self._rows)
         pq.write_table(table, self._folder / STEPS_FILE, compression="zstd")
         files = sorted(file for file in self._folder.rglob("*") if file.is_file())
@@ -250,10 +271,14 @@ class EpisodeWriter:
             "height": self._info.height,
             "width": self._info.width,
             "frames": {"encoding": self._encoding, "sha256": self._frames.sha256},
+            "has_controls": None not in self._controls,
             "recipe": recipe_to_json(self._recipe),
             "truth_left_out": list(self._left_out),
             "files": {
-                file.relative_to(self._folder).as_posix(): {"bytes": file.stat().st_size, "sha256": hash_file(file)}
+                file.relative_to(self._folder).as_posix(): {
+                    "bytes": file.stat().st_size,
+                    "sha256": hash_file(file),
+                }
                 for file in files
             },
         }
@@ -276,11 +301,11 @@ class EpisodeWriter:
             if file is not None:
                 with contextlib.suppress(OSError, ValueError):
                     file.close()
-        with contextlib.suppress(_Discarded):
+        with contextlib.suppress(_DiscardedError):
             self._stack.__exit__(type(error), error, error.__traceback__)
 
 
-class _Discarded(Exception):
+class _DiscardedError(Exception):
     """Tells the temporary folder to go away."""
 
 
@@ -322,7 +347,9 @@ class _FramesFile:
             self._raw.seek(0)
             self._write_header()
             if end - self._raw.tell() != self.num_frames * int(np.prod(self._size)):
-                raise AssertionError(f"{self._path} is {end} bytes long after {self.num_frames} frames of {self._size}")
+                raise AssertionError(
+                    f"{self._path} is {end} bytes long after {self.num_frames} frames of {self._size}"
+                )
             self._raw.close()
         elif self._video is not None:
             self._video.close()
@@ -341,10 +368,14 @@ class _FramesFile:
         """Write the .npy header; numpy pads it so that a longer first axis never moves the pixels."""
         assert self._raw is not None
         shape = (self.num_frames, *self._size)
-        np.lib.format.write_array_header_1_0(self._raw, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            self._raw, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
 
 
-def write_labels(dataset: Path | str, name: str, version: int, episode: str, columns: Mapping[str, Any]) -> Path:
+def write_labels(
+    dataset: Path | str, name: str, version: int, episode: str, columns: Mapping[str, Any]
+) -> Path:
     """Write labels derived from one episode; they never touch the recording itself.
 
     Args:
@@ -365,7 +396,8 @@ def write_labels(dataset: Path | str, name: str, version: int, episode: str, col
     for column, values in columns.items():
         if len(values) != stored["num_frames"]:
             raise DataError(
-                f"labels {column} of {episode} have {len(values)} rows, the episode has {stored['num_frames']} frames; "
+                f"labels {column} of {episode} have {len(values)} rows, the episode has "
+                f"{stored['num_frames']} frames; "
                 "give one row for each frame"
             )
     file = folder / LABELS_FOLDER / name / f"v{version}" / f"{episode}.parquet"

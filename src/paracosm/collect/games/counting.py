@@ -1,7 +1,7 @@
-"""CountingWorld: its picture shows its step number and the control that it received, so that every off-by-one shows.
+"""CountingWorld: its picture shows its step number and the control that it received.
 
-The control law is proved with it: frame t + 1 shows t + 1 and the control of step t. It needs no game and is quick.
-This file does NOT know who steps it.
+Every off-by-one shows: the control law is proved with it, since frame t + 1 shows t + 1 and the control of
+step t. It needs no game and is quick. This file does NOT know who steps it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,12 @@ class _State:
 
 
 class CountingWorld:
-    """A world that counts. Row 0 of its blocks is the step number, row 1 the keys, rows 2 and 3 yaw and pitch, row 4 the seed."""
+    """A world that counts.
 
-    def __init__(self, config: CountingConfig = CountingConfig()) -> None:  # noqa: B008  a frozen config is no mutable default
+    Row 0 of its blocks is the step number, row 1 the keys, rows 2 and 3 yaw and pitch, row 4 the seed.
+    """
+
+    def __init__(self, config: CountingConfig = CountingConfig()) -> None:
         """Take how it looks."""
         self.config = config
         self._info = WorldInfo(
@@ -121,7 +124,9 @@ class CountingWorld:
         move = ("right" in control.keys) - ("left" in control.keys)
         self._state = _State(self._state.seed, number, self._state.position + move)
         events = ("shot",) if "attack" in control.keys else ()
-        self._frame = Frame(image=self._draw(number, control), index=self._frame.index + 1, truth=self._tell(events))
+        self._frame = Frame(
+            image=self._draw(number, control), index=self._frame.index + 1, truth=self._tell(events)
+        )
         return self._frame
 
     def snapshot(self) -> Snapshot:
@@ -149,7 +154,13 @@ class CountingWorld:
         assert self._state is not None
         ended = self.config.length > 0 and self._state.index >= self.config.length
         pose = {"x": float(self._state.position), "y": 0.0}
-        return {"reward": float(len(events)), "ended": ended, "events": events, "pose": pose, "step": self._state.index}
+        return {
+            "reward": float(len(events)),
+            "ended": ended,
+            "events": events,
+            "pose": pose,
+            "step": self._state.index,
+        }
 
     def _draw(self, number: int, control: Control) -> np.ndarray:
         assert self._state is not None
@@ -212,12 +223,18 @@ def _read_number(image: np.ndarray, row: int) -> int:
 
 def _read_bits(image: np.ndarray, row: int, count: int) -> list[bool]:
     if image.ndim != 3 or image.shape[0] < 5 * BLOCK or image.shape[1] < NUM_STEP_BITS * BLOCK:
-        raise DataError(f"a picture of shape {image.shape} is no frame of game:counting; pass uint8 (h, w, 3) of that world")
+        raise DataError(
+            f"a picture of shape {image.shape} is no frame of game:counting; pass uint8 (h, w, 3) of "
+            "that world"
+        )
     bits = []
     for column in range(count):
         block = image[row * BLOCK : (row + 1) * BLOCK, column * BLOCK : (column + 1) * BLOCK]
         brightness = float(block.mean())
         if 96 < brightness < 160:
-            raise DataError(f"block {column} of row {row} is grey ({brightness:.0f}), so this is no frame of game:counting")
+            raise DataError(
+                f"block {column} of row {row} is grey ({brightness:.0f}), so this is no frame of "
+                "game:counting"
+            )
         bits.append(brightness > 128)
     return bits

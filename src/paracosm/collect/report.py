@@ -1,0 +1,239 @@
+"""What a recording teaches: how evenly its controls, turns, places and motion are spread.
+
+A camera that stares at walls teaches nothing, and a key that is never pressed cannot be learnt; look here
+before training. This file does NOT judge: it counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.data.reader import Dataset, EpisodeRef
+
+ROOM_COLUMN = "pose_room"
+"""Pose entry that names the room of a frame, where the world knows rooms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeConfig:
+    """How finely a recording is described."""
+
+    num_bins: int = 9
+    """Bars of the histograms; odd, so that one of them stands for no turn."""
+    cell: float = 128.0
+    """Side of a square of the map, in the world's own units, when places are counted from the pose."""
+    changes_per_episode: int = 64
+    """Pairs of neighbouring frames looked at in each episode, evenly spread; all of them when it has
+    fewer."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that count nothing."""
+        if self.num_bins < 1 or self.cell <= 0 or self.changes_per_episode < 1:
+            raise ConfigError("num_bins, cell and changes_per_episode must be above 0")
+
+
+def describe_dataset(
+    path: Path | str,
+    config: DescribeConfig = DescribeConfig(),
+) -> dict[str, Any]:
+    """Count what a recording shows.
+
+    Args:
+        path: the dataset's folder.
+        config: how finely.
+
+    Returns:
+        Plain JSON values: "world", "episodes", "frames", "splits", "policies", "keys" (share of steps held),
+        "key_pairs" (share of steps held together), "idle" (share of steps without key and turn), "yaw" and
+        "pitch" (histogram of degrees a step, and share turned), "events" (count), "ends" (share of episodes
+        that the game ended), "lengths", "places" (how many and how evenly visited; None where the world tells
+        no pose) and "change" (mean absolute difference of neighbouring frames, 0 to 255, with histogram).
+        What is not known is None, never 0.
+
+    Raises:
+        DataError: when the recording is empty or not whole.
+    """
+    dataset = Dataset(path)
+    if not dataset.episodes:
+        raise DataError(f"{path} holds no episode yet; record some first")
+    lengths = np.array([episode.num_frames for episode in dataset.episodes])
+    events = Counter(
+        event for episode in dataset.episodes for row in episode.truth("events") for event in _as_list(row)
+    )
+    ended = [
+        bool(episode.truth("ended")[-1])
+        for episode in dataset.episodes
+        if episode.truth("ended")[-1] is not None
+    ]
+    return {
+        "world": dataset.info.name,
+        "episodes": len(dataset),
+        "frames": dataset.num_frames,
+        "seconds": dataset.num_frames / dataset.info.fps,
+        "splits": dict(Counter(episode.split for episode in dataset.episodes)),
+        "policies": dict(Counter(episode.stored_recipe["policy"] for episode in dataset.episodes)),
+        "levels": len({episode.stored_recipe["level_seed"] for episode in dataset.episodes}),
+        **_describe_controls(dataset, config),
+        "events": dict(events.most_common()),
+        "ends": float(np.mean(ended)) if ended else None,
+        "lengths": {"least": int(lengths.min()), "mean": float(lengths.mean()), "most": int(lengths.max())},
+        "places": _describe_places(dataset, config),
+        "change": _describe_change(dataset, config),
+    }
+
+
+def show_description(description: dict[str, Any]) -> str:
+    """Write a description as text for people, a table a part."""
+    lines = [
+        f"{description['world']}: {description['episodes']:,} episodes, {description['frames']:,} frames "
+        f"({description['seconds'] / 60:.1f} minutes), {description['levels']:,} levels",
+        f"  splits     {_show_counts(description['splits'])}",
+        f"  policies   {_show_counts(description['policies'])}",
+        "  lengths    {least} to {most} frames, mean {mean:.0f}".format(**description["lengths"]),
+        f"  ended      {_show_share(description['ends'])} of episodes by the game",
+        f"  events     {_show_counts(description['events']) or 'none'}",
+    ]
+    if description["keys"] is None:
+        lines.append("  controls   not known (imported video)")
+    else:
+        lines.append(f"  idle       {_show_share(description['idle'])} of steps")
+        lines += [
+            f"  key        {key:<24} {_bar(share)} {share:6.1%}" for key, share in description["keys"].items()
+        ]
+        pairs = sorted(description["key_pairs"].items(), key=lambda pair: -pair[1])[:8]
+        lines += [f"  together   {pair:<24} {_bar(share)} {share:6.1%}" for pair, share in pairs]
+        for axis in ("yaw", "pitch"):
+            lines += _show_histogram(axis, "degrees a step", description[axis])
+    places = description["places"]
+    lines.append(
+        "  places     not known (the world tells no pose)" if places is None else _show_places(places)
+    )
+    lines += _show_histogram("change", "of 255, between neighbouring frames", description["change"])
+    return "\n".join(lines)
+
+
+def _describe_controls(dataset: Dataset, config: DescribeConfig) -> dict[str, Any]:
+    known = [episode for episode in dataset.episodes if episode.has_controls and episode.num_frames > 1]
+    if not known:
+        return {"keys": None, "key_pairs": None, "idle": None, "yaw": None, "pitch": None}
+    space = dataset.info.controls
+    vectors = np.concatenate([episode.control_vectors for episode in known])
+    held, look = vectors[:, :-2] > 0.5, vectors[:, -2:]
+    pairs = itertools.combinations(range(len(space.keys)), 2)
+    together = {f"{space.keys[i]}+{space.keys[j]}": float((held[:, i] & held[:, j]).mean()) for i, j in pairs}
+    axes = {
+        axis: _histogram(look[:, index], (-limit, limit), config.num_bins)
+        | {"turned": float((look[:, index] != 0).mean())}
+        if limit
+        else None
+        for index, (axis, limit) in enumerate(zip(("yaw", "pitch"), space.look_limit, strict=True))
+    }
+    return {
+        "keys": dict(zip(space.keys, held.mean(axis=0).tolist(), strict=True)),
+        "key_pairs": {pair: share for pair, share in together.items() if share > 0},
+        "idle": float((~held.any(axis=1) & (look == 0).all(axis=1)).mean()),
+        **axes,
+    }
+
+
+def _describe_places(dataset: Dataset, config: DescribeConfig) -> dict[str, Any] | None:
+    """Count places: rooms where the world knows them, else squares of the map, apart for each level."""
+    visits: Counter[tuple[Any, ...]] = Counter()
+    per_episode = []
+    kind = ""
+    for episode in dataset.episodes:
+        places, kind = _find_places(episode, config)
+        if not places:
+            return None
+        level = episode.stored_recipe["level_seed"]
+        visits.update((level, *place) for place in places)
+        per_episode.append(len(set(places)))
+    shares = np.array(list(visits.values())) / visits.total()
+    # exp(entropy): how many evenly visited places would be as varied.
+    effective = float(np.exp(-(shares * np.log(shares)).sum()))
+    return {
+        "kind": kind,
+        "visited": len(visits),
+        "effective": effective,
+        "largest_share": float(shares.max()),
+        "mean_per_episode": float(np.mean(per_episode)),
+    }
+
+
+def _find_places(episode: EpisodeRef, config: DescribeConfig) -> tuple[list[tuple[Any, ...]], str]:
+    if ROOM_COLUMN in episode.columns:
+        return [(room,) for room in episode.truth(ROOM_COLUMN).tolist() if room is not None], "room"
+    if {"pose_x", "pose_y"} <= set(episode.columns):
+        cells = [np.floor(episode.truth(f"pose_{axis}") / config.cell).astype(int).tolist() for axis in "xy"]
+        return list(zip(*cells, strict=True)), f"square of {config.cell:g}"
+    return [], ""
+
+
+def _describe_change(dataset: Dataset, config: DescribeConfig) -> dict[str, Any] | None:
+    changes = []
+    for episode in dataset.episodes:
+        if episode.num_frames < 2:
+            continue
+        frames = episode.frames
+        count = min(config.changes_per_episode, episode.num_frames - 1)
+        starts = np.linspace(0, episode.num_frames - 2, count).astype(int)
+        changes += [
+            float(np.abs(frames[start + 1].astype(np.int16) - frames[start]).mean(dtype=np.float64))
+            for start in starts
+        ]
+    if not changes:
+        return None
+    values = np.array(changes)
+    top = max(float(np.percentile(values, 99)), 1.0)
+    return _histogram(np.minimum(values, top), (0.0, top), config.num_bins) | {
+        "mean": float(values.mean()),
+        "unchanged": float((values == 0).mean()),
+    }
+
+
+def _histogram(values: np.ndarray, limits: tuple[float, float], num_bins: int) -> dict[str, Any]:
+    counts, edges = np.histogram(np.clip(values, *limits), num_bins, limits)
+    return {"edges": edges.tolist(), "shares": (counts / len(values)).tolist()}
+
+
+def _as_list(row: Any) -> list[str]:
+    return [] if row is None else list(row)
+
+
+def _show_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:12])
+
+
+def _show_share(share: float | None) -> str:
+    return "not known" if share is None else f"{share:.1%}"
+
+
+def _show_places(places: dict[str, Any]) -> str:
+    return (
+        f"  places     {places['visited']:,} (each a {places['kind']}), as varied as "
+        f"{places['effective']:.1f} evenly visited ones; "
+        f"{places['mean_per_episode']:.1f} an episode, the most visited {places['largest_share']:.1%}"
+    )
+
+
+def _show_histogram(name: str, unit: str, histogram: dict[str, Any] | None) -> list[str]:
+    if histogram is None:
+        return []
+    facts = [f"{fact} {histogram[fact]:.3g}" for fact in ("mean", "turned", "unchanged") if fact in histogram]
+    lines = [f"  {name:<10} {unit}; {', '.join(facts)}"]
+    for low, high, share in zip(
+        histogram["edges"], histogram["edges"][1:], histogram["shares"], strict=False
+    ):
+        lines.append(f"  {'':<10} {f'{low:.1f} to {high:.1f}':<24} {_bar(share)} {share:6.1%}")
+    return lines
+
+
+def _bar(share: float) -> str:
+    return ("#" * round(share * 30)).ljust(30)

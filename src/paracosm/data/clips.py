@@ -30,7 +30,9 @@ class ClipSampler:
         self._seed, self._rank = seed, rank
         if not len(self._ends) or self._ends[-1] == 0:
             longest = max(lengths, default=0)
-            raise DataError(f"no episode has {clip_frames} frames (the longest has {longest}); use shorter clips or record more")
+            raise DataError(
+                f"no episode has {clip_frames} frames (the longest has {longest}); use shorter clips or record more"
+            )
 
     @property
     def num_places(self) -> int:

@@ -41,7 +41,9 @@ class LatentStore:
         if not file.exists():
             write_json(file, description)
         elif (found := read_json(file)) != description:
-            raise DataError(f"{file} says {found}, expected {description}; delete {self.folder} and encode again")
+            raise DataError(
+                f"{file} says {found}, expected {description}; delete {self.folder} and encode again"
+            )
 
     def has(self, episode: EpisodeRef) -> bool:
         """Whether the latents of an episode are there."""
@@ -50,7 +52,9 @@ class LatentStore:
     def write(self, episode: EpisodeRef, latents: np.ndarray) -> None:
         """Store the latents of a whole episode, float (t, z, h, w)."""
         if latents.shape != (episode.num_frames, *self.shape):
-            raise DataError(f"latents of shape {latents.shape} do not fit {episode.num_frames} frames of {self.shape}")
+            raise DataError(
+                f"latents of shape {latents.shape} do not fit {episode.num_frames} frames of {self.shape}"
+            )
         with whole_file(self._file(episode)) as temporary, temporary.open("wb") as file:
             np.save(file, latents.astype(np.float16))
 
@@ -66,7 +70,9 @@ class LatentStore:
         except FileNotFoundError:
             raise DataError(f"{path} is missing; run the encode stage first") from None
         except (ValueError, OSError, EOFError) as error:
-            raise DataError(f"{path} is corrupt or truncated ({error}); delete it and encode again") from error
+            raise DataError(
+                f"{path} is corrupt or truncated ({error}); delete it and encode again"
+            ) from error
         if latents.shape != (episode.num_frames, *self.shape):
             raise DataError(
                 f"{path} is {latents.shape} for {episode.num_frames} frames of {self.shape}; delete it and encode again"
@@ -100,7 +106,9 @@ class LatentClips:
             Latents float16 (b, t, z, h, w) and the controls between them float32 (b, t - 1, a).
         """
         latents = np.stack([self.latents[episode][first : first + clip_frames] for episode, first in places])
-        controls = np.stack([self.controls[episode][first : first + clip_frames - 1] for episode, first in places])
+        controls = np.stack(
+            [self.controls[episode][first : first + clip_frames - 1] for episode, first in places]
+        )
         return latents, controls
 
 

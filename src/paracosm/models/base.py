@@ -1,0 +1,132 @@
+"""A model on disk is a folder: config.json and model.safetensors. This file saves and loads it, and knows no training.
+
+The config file is ``{"format_version", "kind", "config"}``. Weights never travel as pickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from paracosm.core.config import from_json, to_json
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.files import read_json, whole_folder, write_json
+
+FORMAT_VERSION = 1
+"""Raised when config.json or the names in model.safetensors change their meaning."""
+
+
+class Model(nn.Module):
+    """Base of every network that is saved: it is made from one config and knows its kind.
+
+    Subclasses set ``kind`` and ``config_class`` and take the config as the only argument of ``__init__``.
+    """
+
+    kind: str
+    config_class: type
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of learnt numbers."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """Write config.json and model.safetensors, both or neither.
+
+        Args:
+            folder: replaced as a whole when it exists.
+            dtype: type to store floats in, e.g. torch.float16; None keeps them.
+        """
+        tensors = {name: _to_disk(tensor, dtype) for name, tensor in self.state_dict().items()}
+        with whole_folder(folder) as partial:
+            config = {"format_version": FORMAT_VERSION, "kind": self.kind, "config": to_json(self.config)}
+            write_json(partial / "config.json", config)
+            save_file(tensors, partial / "model.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Build the model of a folder, float32, in eval mode.
+
+        Raises:
+            DataError: when a file is missing, truncated or does not fit the config.
+            ConfigError: when the config is of another kind, a newer format or has an unknown key.
+        """
+        config = read_config(folder, cls.kind)
+        model = cls(from_json(cls.config_class, config, f"{folder.name}.config"))
+        tensors = read_tensors(folder)
+        expected = model.state_dict()
+        missing, unused = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+        if missing or unused:
+            raise DataError(
+                f"{folder}/model.safetensors lacks {missing[:3]} and has unknown {unused[:3]}; "
+                "its config.json belongs to other weights; restore the pair"
+            )
+        for name, tensor in tensors.items():
+            if tensor.shape != expected[name].shape:
+                raise DataError(
+                    f"{folder}/model.safetensors: {name} is {tuple(tensor.shape)}, the config says "
+                    f"{tuple(expected[name].shape)}; restore the pair"
+                )
+        model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+        return model.eval()
+
+
+def read_config(folder: Path, kind: str) -> dict[str, Any]:
+    """Read the config of a model folder and check kind and format.
+
+    Raises:
+        DataError: when the folder or its config.json is missing.
+        ConfigError: when it is of another kind or of a newer format.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no model folder; a model is a folder with config.json and model.safetensors")
+    document = read_json(folder / "config.json")
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if not isinstance(version, int):
+        raise ConfigError(f"{folder}/config.json has no format_version; it is not a model of this project")
+    if version > FORMAT_VERSION:
+        raise ConfigError(
+            f"{folder}/config.json has format_version {version}, this version reads up to {FORMAT_VERSION}; upgrade paracosm"
+        )
+    if document.get("kind") != kind:
+        raise ConfigError(f'{folder} holds a model of kind "{document.get("kind")}", not "{kind}"; pass another folder')
+    return document["config"]
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the weights of a model folder.
+
+    Raises:
+        DataError: when the file is missing or truncated.
+    """
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path} is missing; restore it or train the model again")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is corrupt or truncated ({error}); restore it or train the model again") from error
+
+
+def weights_hash(folder: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a model folder's weights file: its name in datasets and recipes."""
+    digest = hashlib.sha256()
+    with (folder / "model.safetensors").open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _to_disk(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor

@@ -1,0 +1,64 @@
+"""The one autoregressive loop: for each frame, denoise with the cache frozen, then write the cache once, clean.
+
+Play, training on own rollouts and evaluation all run this. It imports neither torch nor numpy: it uses only the
+arithmetic that both kinds of array share, and takes its noise from the caller. Guidance, gradients and backends are
+wrapped around ``denoise`` and ``write`` by the caller.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from paracosm.core.errors import ConfigError
+
+
+class Denoise(Protocol):
+    """Predicts the clean latents of one frame; must not change the cache."""
+
+    def __call__(self, x: Any, level: float, control: Any, cache: Any) -> Any:
+        """Return clean latents shaped as x, which is at noise level ``level``."""
+        ...
+
+
+class Write(Protocol):
+    """Puts one clean frame into the cache."""
+
+    def __call__(self, clean: Any, control: Any, cache: Any) -> Any:
+        """Return the cache that also holds this frame."""
+        ...
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Refuse noise levels that do not fall from 1 towards 0.
+
+    Raises:
+        ConfigError: when they do not start at 1, do not fall, or reach 0.
+    """
+    falling = all(a > b for a, b in zip(levels, levels[1:], strict=False))
+    if not levels or levels[0] != 1.0 or not falling or levels[-1] <= 0.0:
+        raise ConfigError(f"levels {list(levels)} do not fall from 1 to above 0; use e.g. [1.0, 0.5]")
+
+
+def next_frame(
+    denoise: Denoise, write: Write, noise: Any, levels: Sequence[float], control: Any, cache: Any
+) -> tuple[Any, Any]:
+    """Make one frame and write it to the cache.
+
+    Args:
+        denoise: one network pass.
+        write: the pass that fills the cache.
+        noise: standard normal latents of one frame.
+        levels: noise levels of the passes, falling from 1.
+        control: what leads to this frame; handed through.
+        cache: the frames before; handed through.
+
+    Returns:
+        Clean latents of the frame, and the cache that holds it.
+    """
+    x = noise
+    clean = noise
+    for index, level in enumerate(levels):
+        clean = denoise(x, level, control, cache)
+        if index + 1 < len(levels):
+            # One Euler step along the straight line from the clean prediction through x.
+            x = clean + (x - clean) * (levels[index + 1] / level)
+    return clean, write(clean, control, cache)

@@ -1,0 +1,78 @@
+"""Keys and values of past frames in a ring buffer: a value that is passed in and returned.
+
+Keys are kept before rotation, so a position is where an entry lies in the window now, not when it was written. The
+cursors are Python integers: nothing here asks a device for a number. This file does NOT know attention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class KVCache:
+    """The last ``window`` frames as every layer saw them.
+
+    Attributes:
+        keys: (layers, b, window, s, n, k), not rotated.
+        values: as keys.
+        length: frames held, 0 .. window.
+        cursor: slot that the next frame takes.
+    """
+
+    keys: Tensor
+    values: Tensor
+    length: int
+    cursor: int
+
+    @classmethod
+    def empty(
+        cls,
+        *,
+        layers: int,
+        batch: int,
+        window: int,
+        tokens: int,
+        heads: int,
+        head_width: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> KVCache:
+        """Make a cache that holds nothing."""
+        shape = (layers, batch, window, tokens, heads, head_width)
+        return cls(
+            keys=torch.zeros(shape, dtype=dtype, device=device),
+            values=torch.zeros(shape, dtype=dtype, device=device),
+            length=0,
+            cursor=0,
+        )
+
+    @property
+    def window(self) -> int:
+        """Frames that fit."""
+        return self.keys.shape[2]
+
+    def slots(self) -> list[int]:
+        """Slots of the held frames, oldest first."""
+        return [(self.cursor - self.length + i) % self.window for i in range(self.length)]
+
+    def append(self, keys: Tensor, values: Tensor) -> KVCache:
+        """Return a cache that also holds one more frame, the oldest dropped when it was full.
+
+        Args:
+            keys: (layers, b, s, n, k).
+            values: as keys.
+        """
+        new_keys, new_values = self.keys.clone(), self.values.clone()
+        new_keys[:, :, self.cursor] = keys
+        new_values[:, :, self.cursor] = values
+        return replace(
+            self,
+            keys=new_keys,
+            values=new_values,
+            length=min(self.length + 1, self.window),
+            cursor=(self.cursor + 1) % self.window,
+        )

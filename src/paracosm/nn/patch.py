@@ -1,0 +1,14 @@
+"""Square patches of a grid as tokens, and back."""
+
+from einops import rearrange
+from torch import Tensor
+
+
+def to_patches(grid: Tensor, side: int) -> Tensor:
+    """Turn (b, t, z, h, w) into (b, t, s, z * side * side), tokens row by row."""
+    return rearrange(grid, "b t z (h p) (w q) -> b t (h w) (z p q)", p=side, q=side)
+
+
+def from_patches(tokens: Tensor, side: int, rows: int) -> Tensor:
+    """Undo :func:`to_patches`; ``rows`` is the number of token rows."""
+    return rearrange(tokens, "b t (h w) (z p q) -> b t z (h p) (w q)", p=side, q=side, h=rows)

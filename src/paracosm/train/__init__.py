@@ -1,0 +1,1 @@
+"""One training loop, many stages. Knows no server, no game and no browser."""

@@ -1,0 +1,230 @@
+"""The one training loop: accumulate, clip, average, log, preview, checkpoint, resume.
+
+A stage brings its networks and ``loss``; everything else happens here. Batches and noise are drawn from streams named
+by the step, so a run that was killed and resumed computes the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from paracosm.core.errors import ConfigError
+from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.rng import sub_seed
+from paracosm.core.run_dir import RunDir
+
+from .optim import OptimConfig, learning_rate, make_optimizer, update_average
+from .state import load_state, save_state
+
+logger = logging.getLogger(__name__)
+
+MAY_CHANGE = frozenset(
+    f"loop.{name}" for name in ("num_steps", "num_threads", "log_every", "preview_every", "checkpoint_minutes", "keep")
+) | {"loop.optim.decay_steps", "loop.log_to"}
+"""What a run may change when it goes on: nothing that alters the steps already done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How long and how a stage trains."""
+
+    num_steps: int
+    """optimiser steps in all"""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """optimiser and schedule"""
+    accumulate: int = 1
+    """batches whose gradients make one step"""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """type of matrix products; weights and sums stay float32"""
+    device: str = "cpu"
+    """torch device; "cuda" is written but not yet run on a GPU"""
+    num_threads: int = 0
+    """torch threads; 0 leaves them as they are"""
+    seed: int = 0
+    """seed of weights, batches and noise"""
+    log_every: int = 20
+    """steps between lines of log.jsonl; each line averages the steps since the last"""
+    preview_every: int = 500
+    """steps between preview pictures; 0 draws none"""
+    checkpoint_minutes: float = 5.0
+    """minutes between checkpoints; one is always written at the end"""
+    keep: int = 2
+    """checkpoints that stay"""
+    log_to: Literal["jsonl", "jsonl+tensorboard"] = "jsonl"
+    """where metrics go; TensorBoard needs the tensorboard package"""
+
+    def __post_init__(self) -> None:
+        """Refuse counts below one."""
+        if self.num_steps < 1 or self.accumulate < 1 or self.log_every < 1:
+            raise ConfigError(
+                f"num_steps {self.num_steps}, accumulate {self.accumulate} and log_every {self.log_every} "
+                "must all be at least 1"
+            )
+
+
+class Stage(Protocol):
+    """What the loop needs of a stage."""
+
+    networks: dict[str, nn.Module]
+    """what is trained, by name"""
+
+    def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draw the batch of one step and return its loss and metrics (detached scalars).
+
+        Args:
+            step: the step, from which the batch is drawn: the same step gives the same batch.
+            part: which of the accumulated batches of this step.
+            generator: for noise; seeded by run seed, step and part.
+        """
+        ...
+
+    def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
+        """Draw a picture uint8 (h, w, 3) of what the averaged networks can do, or None."""
+        ...
+
+
+def train(
+    stage: Stage,
+    config: LoopConfig,
+    run: RunDir,
+    progress: ProgressMaker = no_progress,
+    name: str = "train",
+) -> dict[str, nn.Module]:
+    """Train a stage to its last step, going on from the newest checkpoint of the run when there is one.
+
+    Args:
+        stage: networks and loss.
+        config: length, optimiser, logging.
+        run: an opened run folder; the caller has compared its config.
+        progress: begins a progress line.
+        name: what the progress line says.
+
+    Returns:
+        The averaged networks, in eval mode, by name.
+
+    Raises:
+        DataError: when a checkpoint cannot be read or the disk is full.
+        FloatingPointError: when the loss is not finite; the last checkpoint stays.
+    """
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    networks = {key: network.to(config.device).train() for key, network in stage.networks.items()}
+    averages = {key: copy.deepcopy(network).eval().requires_grad_(False) for key, network in networks.items()}
+    optimizer = make_optimizer(networks.values(), config.optim)
+    step = _resume(run, networks, averages, optimizer)
+    line = progress(name, config.num_steps, start=step)
+    sink = _Sink(run, config)
+    saved_at = time.monotonic()
+    while step < config.num_steps:
+        metrics = _take_step(stage, config, networks, averages, optimizer, step)
+        step += 1
+        shown = sink.add(step, metrics)
+        line.update(step, shown)
+        if config.preview_every and step % config.preview_every == 0:
+            _save_preview(stage, averages, run, step)
+        if step == config.num_steps or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+            with run.checkpoint(step) as folder:
+                save_state(folder, step, networks, averages, optimizer)
+            run.prune(config.keep)
+            saved_at = time.monotonic()
+    line.close()
+    return averages
+
+
+def _resume(
+    run: RunDir, networks: dict[str, nn.Module], averages: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> int:
+    folder = run.latest_checkpoint()
+    if folder is None:
+        run.cut_log_after(0)
+        return 0
+    step = load_state(folder, networks, averages, optimizer)
+    run.cut_log_after(step)
+    logger.info("%s goes on after step %d", run.path, step)
+    return step
+
+
+def _take_step(
+    stage: Stage,
+    config: LoopConfig,
+    networks: dict[str, nn.Module],
+    averages: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+) -> dict[str, Tensor]:
+    rate = learning_rate(config.optim, step, config.num_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    sums: dict[str, Tensor] = {}
+    device_type = torch.device(config.device).type
+    for part in range(config.accumulate):
+        generator = torch.Generator().manual_seed(sub_seed(config.seed, "noise", step, part))
+        with torch.autocast(device_type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss, metrics = stage.loss(step, part, generator)
+        (loss / config.accumulate).backward()
+        for key, value in {"loss": loss.detach(), **metrics}.items():
+            sums[key] = sums.get(key, 0.0) + value / config.accumulate
+    parameters = [parameter for network in networks.values() for parameter in network.parameters()]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, config.optim.clip_norm)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(
+            f"the gradient of step {step} is not finite (loss {float(sums['loss'])}); lower learning_rate and resume"
+        )
+    optimizer.step()
+    optimizer.zero_grad()
+    for key, network in networks.items():
+        # The average starts fast, so that short runs do not remember their random first weights.
+        decay = min(config.optim.ema_decay, (1 + step) / (10 + step))
+        update_average(averages[key].parameters(), network.parameters(), decay)
+        for kept, current in zip(averages[key].buffers(), network.buffers(), strict=True):
+            kept.copy_(current)
+    return {**sums, "gradient_norm": norm.detach(), "learning_rate": torch.tensor(rate)}
+
+
+class _Sink:
+    """Averages metrics between log lines and writes them."""
+
+    def __init__(self, run: RunDir, config: LoopConfig) -> None:
+        self._run, self._every = run, config.log_every
+        self._sums: dict[str, Tensor] = {}
+        self._count, self._began = 0, time.monotonic()
+        self._latest: dict[str, float] = {}
+        self._board = None
+        if config.log_to == "jsonl+tensorboard":
+            from paracosm.core.extras import need
+
+            self._board = need("torch.utils.tensorboard", "train").SummaryWriter(str(run.path / "tensorboard"))
+
+    def add(self, step: int, metrics: Mapping[str, Tensor]) -> dict[str, float]:
+        """Take the metrics of a step; return what to show now."""
+        for key, value in metrics.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+        self._count += 1
+        if step % self._every == 0:
+            row = {key: float(value) / self._count for key, value in self._sums.items()}
+            row["steps_per_second"] = self._count / (time.monotonic() - self._began)
+            self._run.log(step, {key: float(f"{value:.6g}") for key, value in row.items()})
+            if self._board is not None:
+                for key, value in row.items():
+                    self._board.add_scalar(key, value, step)
+            self._latest = {"loss": row["loss"]}
+            self._sums, self._count, self._began = {}, 0, time.monotonic()
+        return self._latest
+
+
+def _save_preview(stage: Stage, averages: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
+    with torch.no_grad():
+        picture = stage.preview(averages)
+    if picture is not None:
+        run.previews.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(run.previews / f"step-{step:08d}.png")

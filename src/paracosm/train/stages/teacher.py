@@ -1,0 +1,185 @@
+"""Stage: latents and controls to the flow dynamics.
+
+Two streams by default: the past is clean but lightly noised, at one level a clip (context corruption keeps long play
+from drifting), and every noisy frame attends to that past. This file does NOT know pixels or rollouts in play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.rng import sub_seed
+from paracosm.core.run_dir import RunDir
+from paracosm.data.clips import ClipSampler, select_episodes
+from paracosm.data.latents import read_latent_clips
+from paracosm.data.reader import Dataset
+from paracosm.models.dynamics_flow import FlowDynamics, FlowDynamicsConfig, shift_controls
+from paracosm.models.noise import draw_levels, mix, velocity_weight
+from paracosm.models.pixels import to_frames
+from paracosm.models.rollout import next_frame
+from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
+from paracosm.train.previews import contact_sheet
+
+from .encode import open_store
+
+PREVIEW_CLIPS = 3
+"""Clips in a preview picture; each has the true frames above the dreamt ones."""
+PREVIEW_CONTEXT = 4
+"""True frames that a previewed dream starts from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherStageConfig:
+    """What the dynamics is trained on and how."""
+
+    run: Path
+    """run folder; the model lands in RUN/dynamics"""
+    data: Path
+    """dataset folder, encoded by the encode stage"""
+    tokenizer: Path
+    """tokenizer folder whose latents are used"""
+    model: FlowDynamicsConfig
+    """sizes of the dynamics"""
+    loop: LoopConfig
+    """length, optimiser, logging"""
+    split: str = "train"
+    """episodes to train on; "" takes all"""
+    batch_size: int = 16
+    """clips a batch"""
+    clip_frames: int = 32
+    """frames a clip"""
+    past: Literal["two_streams", "independent"] = "two_streams"
+    """clean past beside noisy frames, or one noise level a frame in a single stream"""
+    context_noise: float = 0.2
+    """largest noise level of the clean past, drawn uniformly once a clip"""
+    control_dropout: float = 0.1
+    """share of noisy frames whose control is dropped, for guidance"""
+    level_mean: float = 0.5
+    """mean of the normal whose sigmoid is the noise level"""
+    level_deviation: float = 1.2
+    """standard deviation of that normal"""
+    pure_share: float = 0.15
+    """share of noisy frames at level 1"""
+    preview_levels: tuple[float, ...] = (1.0, 0.5)
+    """noise levels of the passes in previews"""
+
+
+class TeacherStage:
+    """Networks and loss of the stage."""
+
+    def __init__(self, config: TeacherStageConfig) -> None:
+        torch.manual_seed(sub_seed(config.loop.seed, "dynamics weights"))
+        self.config = config
+        self.networks: dict[str, nn.Module] = {"dynamics": FlowDynamics(config.model)}
+        dataset = Dataset(config.data)
+        episodes = select_episodes(dataset, config.split)
+        self.clips = read_latent_clips(open_store(dataset, config.tokenizer), episodes)
+        self.sampler = ClipSampler(self.clips.lengths, config.clip_frames, config.loop.seed)
+        self.tokenizer = TokenizerVAE.load(config.tokenizer)
+
+    def batch(self, step: int, part: int, count: int) -> tuple[Tensor, Tensor]:
+        """Return latents (b, t, z, h, w) and the controls that led to each frame (b, t, a)."""
+        places = self.sampler.draw(step, part, count)
+        latents, controls = self.clips.cut(places, self.config.clip_frames)
+        device = self.config.loop.device
+        moved = shift_controls(torch.from_numpy(controls).to(device))
+        return torch.from_numpy(latents).float().to(device), moved
+
+    def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """See ``Stage.loss``."""
+        config = self.config
+        dynamics = self.networks["dynamics"]
+        clean, controls = self.batch(step, part, config.batch_size)
+        shape = clean.shape[:2]
+        levels = draw_levels(
+            shape, generator, mean=config.level_mean, deviation=config.level_deviation, pure_share=config.pure_share
+        )
+        noise = torch.randn(clean.shape, generator=generator)
+        known = torch.ones(shape, dtype=torch.bool)
+        known[:, 0] = False
+        kept = known & (torch.rand(shape, generator=generator) >= config.control_dropout)
+        past = past_known = None
+        if config.past == "two_streams":
+            context_level = config.context_noise * torch.rand(shape[0], 1, generator=generator).expand(shape)
+            context_noise = torch.randn(clean.shape, generator=generator)
+            past = (mix(clean, context_noise.to(clean), context_level.to(clean)), context_level.to(clean))
+            past_known = known.to(clean.device)
+        levels, noise, kept = levels.to(clean), noise.to(clean), kept.to(clean.device)
+        made = dynamics(mix(clean, noise, levels), levels, controls, kept, past, past_known)
+        error = (made.float() - clean).square().mean((2, 3, 4))
+        counted = slice(1, None)  # the first frame has no past: nothing to predict it from
+        loss = (error * velocity_weight(levels))[:, counted].mean()
+        pure = (levels == 1.0)[:, counted]
+        pure_error = error[:, counted][pure].mean() if bool(pure.any()) else error.new_tensor(0.0)
+        return loss, {"clean_error": error[:, counted].mean().detach(), "clean_error_from_noise": pure_error.detach()}
+
+    def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
+        """True clips above dreams that start from their first frames under the same controls."""
+        dynamics = cast("FlowDynamics", averages["dynamics"])
+        latents, controls = self.batch(0, 0, PREVIEW_CLIPS)
+        dreamt = dream(dynamics, latents[:, :PREVIEW_CONTEXT], controls, self.config.preview_levels)
+        real, made = (to_frames(self.tokenizer.decode(part.cpu())[0]).numpy() for part in (latents, dreamt))
+        shown = slice(PREVIEW_CONTEXT - 1, None, 3)
+        return contact_sheet([clip[i, shown] for i in range(PREVIEW_CLIPS) for clip in (real, made)], scale=2)
+
+
+@torch.no_grad()
+def dream(dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple[float, ...], seed: int = 0) -> Tensor:
+    """Continue clips by the one rollout.
+
+    Args:
+        dynamics: in eval mode.
+        start: latents (b, t0, z, h, w) to go on from.
+        controls: (b, t, a), entry t leads to frame t; t >= t0.
+        levels: noise levels of the passes of a frame.
+        seed: of the noise.
+
+    Returns:
+        Latents (b, t, z, h, w), the start included.
+    """
+    b = start.shape[0]
+    generator = torch.Generator().manual_seed(sub_seed(seed, "dream"))
+
+    def known(index: int) -> Tensor:
+        return torch.full((b, 1), index > 0, device=start.device)
+
+    def level_of(value: float) -> Tensor:
+        return torch.full((b, 1), value, device=start.device)
+
+    def denoise(x: Tensor, level: float, index: int, cache: object) -> Tensor:
+        return dynamics.step(x, level_of(level), controls[:, index : index + 1], known(index), cache)  # pyright: ignore[reportArgumentType]
+
+    def write(clean: Tensor, index: int, cache: object) -> object:
+        return dynamics.write(clean, level_of(0.0), controls[:, index : index + 1], known(index), cache)  # pyright: ignore[reportArgumentType]
+
+    cache: object = dynamics.empty_cache(b)
+    frames = []
+    for index in range(controls.shape[1]):
+        if index < start.shape[1]:
+            clean = start[:, index : index + 1]
+            cache = write(clean, index, cache)
+        else:
+            noise = torch.randn(start[:, :1].shape, generator=generator).to(start)
+            clean, cache = next_frame(denoise, write, noise, levels, index, cache)
+        frames.append(clean)
+    return torch.cat(frames, 1)
+
+
+def main(config: TeacherStageConfig, progress: ProgressMaker = no_progress) -> Path:
+    """Train the dynamics and return its model folder; goes on where an earlier run stopped."""
+    with RunDir(config.run) as run:
+        run.keep_config(config, MAY_CHANGE)
+        stage = TeacherStage(config)
+        averages = train(stage, config.loop, run, progress, "train dynamics")
+        folder = config.run / "dynamics"
+        cast("FlowDynamics", averages["dynamics"]).save(folder)
+    return folder

@@ -1,0 +1,74 @@
+"""Everything needed to go on with a training run, as plain tensors and JSON: weights, averages, moments, step.
+
+Noise and batches are drawn by step number, so neither generators nor loaders have a state to save. This state stays
+in the run folder and never travels with a model.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.files import read_json, write_json
+
+FORMAT_VERSION = 1
+"""Raised when the names or meaning of the tensors change."""
+
+
+def save_state(
+    folder: Path,
+    step: int,
+    networks: Mapping[str, nn.Module],
+    averages: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write the state after ``step`` finished steps into an existing folder."""
+    tensors: dict[str, Tensor] = {}
+    for name, network in networks.items():
+        tensors |= {f"network/{name}/{key}": value for key, value in network.state_dict().items()}
+        tensors |= {f"average/{name}/{key}": value for key, value in averages[name].state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in moments.items()}
+    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, folder / "state.safetensors")
+    write_json(folder / "state.json", {"format_version": FORMAT_VERSION, "step": step})
+
+
+def load_state(
+    folder: Path,
+    networks: Mapping[str, nn.Module],
+    averages: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    """Restore a state in place and return its number of finished steps.
+
+    Raises:
+        DataError: when the files are corrupt or belong to other networks.
+        ConfigError: when a newer version wrote them.
+    """
+    document = read_json(folder / "state.json")
+    if document["format_version"] > FORMAT_VERSION:
+        raise ConfigError(
+            f"{folder} has state format {document['format_version']}, this version reads up to {FORMAT_VERSION}; "
+            "upgrade paracosm"
+        )
+    try:
+        tensors = load_file(folder / "state.safetensors")
+        for name, network in networks.items():
+            network.load_state_dict(_below(tensors, f"network/{name}/"))
+            averages[name].load_state_dict(_below(tensors, f"average/{name}/"))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise DataError(f"{folder} cannot be resumed ({error}); delete it to resume from the one before") from error
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(tensors, "optimizer/").items():
+        index, _, moment = key.partition("/")
+        moments.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return document["step"]
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,197 +1,203 @@
-"""A scripted player for CoinRun that knows the level: it wanders through all of it, plays about, then takes the coin.
+"""A scripted player for CoinRun that knows the level: it roams all of it, plays about, then takes the coin.
 
-An episode is a row of errands. Most lead to a column of the level, drawn evenly, so that left and right are walked alike
-and the whole level scrolls by; some are play: stand, hop, run about blindly. Each holds its keys for 3 to 20 steps. A
-short flight is computed before each leap, with the game's own constants. This file does NOT look at pictures.
-
-Source: https://github.com/openai/procgen, ``games/coinrun.cpp`` (speeds, gravity, sizes).
+An episode is a row of errands. Most lead to a column of the level, drawn evenly, so that left and right are
+walked alike and the whole level scrolls by; some are play: stand, hop, hold something. Before each step the player
+looks ahead: keys after which nothing could save it any more are replaced, but for a few reckless episodes, so that
+deaths are seen too. This file does NOT look at pictures.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-
-from paracosm.collect.games import coinrun
 from paracosm.collect.games.coinrun import CoinRunWorld
 from paracosm.core.controls import Control
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.rng import stream
 from paracosm.core.world import Frame, World
 
-_SPEED, _JUMP, _GRAVITY = 0.5, 1.5, 0.2
-_GROUND_MIX, _AIR_MIX = 0.2, 0.03
-_HALF_WIDTH, _HALF_HEIGHT = 0.5, 0.5787
-_LONGEST_FLIGHT = 40
+from .coinrun_body import Body, Level
+
+Keys = tuple[int, bool]
+"""-1 left, 0 none or 1 right, and whether up is held."""
+
+_CONTROLS: dict[Keys, Control] = {
+    (across, jump): Control({-1: ("left",), 0: (), 1: ("right",)}[across] + (("up",) if jump else ()))
+    for across in (-1, 0, 1)
+    for jump in (False, True)
+}
+_PLAYS: tuple[tuple[Keys, float], ...] = (
+    ((0, False), 0.25), ((0, True), 0.2), ((-1, False), 0.15), ((1, False), 0.15), ((-1, True), 0.125), ((1, True), 0.125),
+)  # fmt: skip
+_HORIZON = 50
+"""Steps that a rescue is followed at most; the deepest falls take 40."""
+_REST = 6
+"""Steps of standing, or sliding to a stop, after which a rescue counts as one."""
+_SURE_STEPS = 3
+"""Keys that are safe for this many steps are not looked at again before."""
+_WATCH_STEPS = 5
+"""Slimes are looked at again after this many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoinRunExplorerConfig:
     """How the explorer spends its time."""
 
-    errands: int = 6
+    errands: float = 8.0
     """Mean number of columns visited before the coin."""
-    play_share: float = 0.35
-    """Share of errands that are play instead of a walk."""
-    blunder: float = 0.02
-    """Chance for each step of a walk to press something at random for a while."""
+    play_share: float = 0.4
+    """Chance of play between two errands."""
+    hop_share: float = 0.04
+    """Chance, for each step of a walk, of a leap for no reason."""
+    reckless_share: float = 0.1
+    """Share of episodes that are played without looking ahead."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares and counts that make no sense."""
+        if self.errands < 0 or not all(0 <= s <= 1 for s in (self.play_share, self.hop_share, self.reckless_share)):
+            raise ConfigError("errands must be >= 0 and the shares of the CoinRun explorer between 0 and 1")
 
 
 class CoinRunExplorer:
-    """The explorer, a ``core.world.Policy``."""
+    """The explorer, a ``core.world.Policy`` for ``game:coinrun``."""
 
-    def __init__(self, config: CoinRunExplorerConfig = CoinRunExplorerConfig()) -> None:  # noqa: B008 - frozen
-        """Make an explorer; it begins with :meth:`reset`."""
-        self.config = config
+    def __init__(self, config: CoinRunExplorerConfig = CoinRunExplorerConfig()) -> None:
+        """Take how it spends its time; it begins with :meth:`reset`."""
+        self._config = config
 
     def reset(self, world: World, frame: Frame, seed: int) -> None:
         """Begin an episode.
 
         Raises:
-            WorldError: when the world is not CoinRun, whose level the explorer must see.
+            WorldError: when the world is not CoinRun, whose level the explorer must know.
         """
         if not isinstance(world, CoinRunWorld):
-            raise WorldError(f"the CoinRun explorer plays game:coinrun only, not {world.info.name}; use sticky-random there")
+            raise WorldError(
+                f"the CoinRun explorer cannot see the level of {world.info.name}; use it on game:coinrun only"
+            )
         self._world = world
         self._rng = stream(seed, "coinrun-explorer")
         state = world.state()
-        self._level = _Level(state.tiles, state.entities)
-        self._errands_left = int(self._rng.poisson(self.config.errands))
-        self._held: tuple[str, ...] = ()
+        self._level = Level(state.tiles, state.entities)
+        self._first_index = frame.index
+        self._errands_left = int(self._rng.poisson(self._config.errands))
+        self._looks_ahead = self._rng.random() >= self._config.reckless_share
+        self._held: Keys = (0, False)
         self._hold = 0
-        self._target = 0.0
-        self._patience = 0
-        self._mode: Literal["walk", "coin"] = "walk"
-        self._next_errand(frame.truth["pose"]["x"])
+        self._stuck = 0
+        self._sure = 0
+        self._sure_keys: Keys = (0, False)
+        self._last_rescue: Keys = (0, False)
+        pose = frame.truth["pose"]
+        self._choose_target(pose["x"])
 
     def act(self, frame: Frame) -> Control:
         """Choose the control of this step."""
         pose = frame.truth["pose"]
+        x, y, vx, vy = pose["x"], pose["y"], pose["vx"], pose["vy"]
+        body = Body(x, y, vx, vy, vy == 0)
+        time = frame.index - self._first_index
+        if self._level.has_slimes and time % _WATCH_STEPS == 0 and self._level.danger_near(x):
+            self._level.watch_slimes(self._world.entities(), time)
         if self._hold > 0:
             self._hold -= 1
-            return Control(self._held)
-        self._patience -= 1
-        if self._patience <= 0 or (self._mode == "walk" and abs(self._target - pose["x"]) < 0.6):
-            self._next_errand(pose["x"])
-            if self._hold > 0:
-                return Control(self._held)
-        if self._rng.random() < self.config.blunder:
-            self._play()
-            return Control(self._held)
-        keys = self._walk(pose["x"], pose["y"], pose["vx"], pose["vy"])
-        return Control(keys)
+            wanted = self._held
+        else:
+            wanted = self._walk(body)
+        return _CONTROLS[self._save(body, wanted, time)]
 
-    def _next_errand(self, x: float) -> None:
+    def _walk(self, body: Body) -> Keys:
+        self._patience -= 1
+        if self._patience <= 0 or abs(self._target - body.x) < 0.6:
+            if self._rng.random() < self._config.play_share:
+                self._keep(self._draw_play(), 3, 21)
+            self._choose_target(body.x)
+        direction = 1 if self._target > body.x else -1
+        self._stuck = self._stuck + 1 if abs(body.vx) < 0.02 else 0
+        if self._stuck > 8:
+            # A run-up: what could not be crossed from here may be crossed at full speed.
+            self._stuck = 0
+            return self._keep((-direction, bool(self._rng.random() < 0.3)), 4, 12)
+        if body.stands and (self._hops(body, direction)):
+            return self._keep((direction, True), 3, 9)
+        if self._rng.random() < 0.2:
+            return self._keep((direction, False), 3, 9)
+        return direction, False
+
+    def _hops(self, body: Body, direction: int) -> bool:
+        if self._level.wall_near(body, direction, 0.1):
+            return True
+        if self._level.wall_near(body, direction, 2.0):
+            return self._rng.random() < 0.3
+        return self._rng.random() < self._config.hop_share
+
+    def _keep(self, keys: Keys, shortest: int, longest: int) -> Keys:
+        """Hold these keys from now on for at least ``shortest`` and less than ``longest`` steps."""
+        self._held, self._hold = keys, int(self._rng.integers(shortest, longest)) - 1
+        return keys
+
+    def _draw_play(self) -> Keys:
+        chances = [chance for _, chance in _PLAYS]
+        return _PLAYS[self._rng.choice(len(_PLAYS), p=chances)][0]
+
+    def _choose_target(self, x: float) -> None:
         if self._errands_left <= 0:
-            self._mode, self._target, self._patience = "coin", self._level.goal + 0.5, 300
+            self._level.beware_of_coin = False
+            self._target, self._patience = self._level.coin + 0.5, 400
             return
         self._errands_left -= 1
-        if self._rng.random() < self.config.play_share:
-            self._play()
-        self._mode = "walk"
-        self._target = float(self._rng.uniform(1.5, max(2.5, self._level.goal - 1.5)))
-        self._patience = 30 + int(abs(self._target - x) * 4)
+        self._target = float(self._rng.uniform(1.5, max(2.5, self._level.coin - 1.5)))
+        self._patience = 20 + int(abs(self._target - x) * 4)
 
-    def _play(self) -> None:
-        """Hold something for 3 to 20 steps, whatever comes of it."""
-        choices: tuple[tuple[str, ...], ...] = ((), ("left",), ("right",), ("up",), ("left", "up"), ("right", "up"))
-        self._held = choices[self._rng.choice(len(choices), p=(0.22, 0.18, 0.1, 0.26, 0.16, 0.08))]
-        self._hold = int(self._rng.integers(3, 21))
+    def _save(self, body: Body, wanted: Keys, time: int) -> Keys:
+        """Return the wanted keys, or the first others after which the player can still be saved."""
+        if not self._looks_ahead or not self._level.danger_near(body.x):
+            return wanted
+        if self._sure > 0 and wanted == self._sure_keys:
+            self._sure -= 1
+            return wanted
+        if self._is_safe(body, wanted, time, _SURE_STEPS):
+            self._sure, self._sure_keys = _SURE_STEPS - 1, wanted
+            return wanted
+        self._sure = 0
+        if self._is_safe(body, wanted, time, 1):
+            return wanted
+        across = wanted[0] or (1 if body.vx > 0 else -1)
+        for keys in ((across, True), (0, False), (-across, False), (across, False), (-across, True), (0, True)):
+            if keys != wanted and self._is_safe(body, keys, time, 1):
+                self._hold = min(self._hold, 2)
+                return keys
+        return wanted
 
-    def _walk(self, x: float, y: float, vx: float, vy: float) -> tuple[str, ...]:
-        direction = 1 if self._target > x else -1
-        key = "right" if direction > 0 else "left"
-        level = self._level
-        if not level.supported(x, y, vy):
-            return (key,)
-        ahead = level.walk(x, y, vx, direction)
-        if ahead == "clear":
-            return (key,)
-        if level.leap(x, y, vx, direction):
-            return (key, "up")
-        if ahead == "danger":
-            # Too near to stop or too slow to cross: step back for a run-up, or leap anyway now and then.
-            if self._rng.random() < 0.15:
-                return (key, "up")
-            self._held = ("left" if direction > 0 else "right",)
-            self._hold = int(self._rng.integers(3, 9))
-            return self._held
-        return (key, "up") if ahead == "wall" else (key,)
-
-
-class _Level:
-    """Solid tiles and deadly things of one level, and where a walk or a leap in it would end."""
-
-    def __init__(self, tiles: np.ndarray, entities: np.ndarray) -> None:
-        solid = np.isin(tiles, (coinrun.WALL_BODY, coinrun.WALL_TOP))
-        lava = np.isin(tiles, (coinrun.LAVA_BODY, coinrun.LAVA_TOP))
-        self._solid: list[list[bool]] = solid.T.tolist()
-        self._lava: list[list[bool]] = lava.T.tolist()
-        coins = np.argwhere(tiles == coinrun.COIN)
-        self.goal = int(coins[0, 1]) if len(coins) else 62
-        self._deadly: dict[int, list[tuple[float, float]]] = {}
-        for entity in entities[np.isin(entities["type"], (coinrun.SAW, coinrun.SLIME))]:
-            reach = 3 if entity["type"] == coinrun.SLIME else 1
-            for column in range(int(entity["x"]) - reach, int(entity["x"]) + reach + 1):
-                self._deadly.setdefault(column, []).append((float(entity["x"]), float(entity["y"])))
-
-    def supported(self, x: float, y: float, vy: float) -> bool:
-        """Whether the player stands on something."""
-        return vy == 0
-
-    def walk(self, x: float, y: float, vx: float, direction: int) -> Literal["clear", "wall", "danger"]:
-        """What the next steps on foot would meet."""
-        for _ in range(5):
-            vx += _GROUND_MIX * (direction * _SPEED - vx)
-            x += vx
-            edge = x + direction * (_HALF_WIDTH + 0.02)
-            if self._hits_wall(edge, y):
-                return "wall"
-            if self._kills(x + direction * 0.3, y):
-                return "danger"
-            if not self._floor(x, y):
-                return "clear" if self._safe_fall(x, y, vx, direction) else "danger"
-        return "clear"
-
-    def leap(self, x: float, y: float, vx: float, direction: int) -> bool:
-        """Whether a jump now, with the key held, lands alive."""
-        return self._fly(x, y, vx + _GROUND_MIX * (direction * _SPEED - vx), _JUMP, direction)
-
-    def _safe_fall(self, x: float, y: float, vx: float, direction: int) -> bool:
-        return self._fly(x, y, vx, 0.0, direction)
-
-    def _fly(self, x: float, y: float, vx: float, vy: float, direction: int) -> bool:
-        start = x
-        for _ in range(_LONGEST_FLIGHT):
-            edge = x + vx + direction * _HALF_WIDTH
-            if self._hits_wall(edge, y):
-                vx = 0.0
-            x += vx
-            y += vy
-            if self._kills(x, y):
+    def _is_safe(self, body: Body, keys: Keys, time: int, steps: int) -> bool:
+        """Whether something can save the player after these keys were held for so many steps."""
+        for ahead in range(1, steps + 1):
+            body = self._level.step(body, *keys)
+            if self._level.kills(body, time + ahead):
                 return False
-            if vy < 0 and self._floor(x, y + 0.3):
-                return vx != 0.0 or abs(x - start) > 0.5
-            if vy > 0 and self._solid[int(x)][min(63, int(y + _HALF_HEIGHT))]:
-                vy = 0.0
-            vx += _AIR_MIX * (direction * _SPEED - vx)
-            vy = max(vy - _GRAVITY, -_JUMP)
+        rescues: tuple[Keys, ...] = ((0, False), (-1, False), (1, False))
+        if body.stands:
+            rescues = (*rescues, (1, True), (-1, True))
+        # What helped a moment ago most likely helps again.
+        for rescue in (self._last_rescue, *rescues):
+            if self._survives(body, rescue, time + steps):
+                self._last_rescue = rescue
+                return True
         return False
 
-    def _hits_wall(self, edge: float, y: float) -> bool:
-        column = self._solid[max(0, min(63, int(edge)))]
-        return column[max(0, int(y - _HALF_HEIGHT + 0.05))] or column[min(63, int(y + _HALF_HEIGHT - 0.05))]
-
-    def _floor(self, x: float, y: float) -> bool:
-        row = max(0, int(y - _HALF_HEIGHT - 0.1))
-        return self._solid[max(0, int(x - 0.45))][row] or self._solid[min(63, int(x + 0.45))][row]
-
-    def _kills(self, x: float, y: float) -> bool:
-        column, row = max(0, min(63, int(x))), max(0, min(63, int(y - _HALF_HEIGHT + 0.05)))
-        if self._lava[column][row]:
-            return True
-        return any(
-            abs(x - enemy_x) < 1.05 and abs(y - enemy_y) < 1.1 for enemy_x, enemy_y in self._deadly.get(column, ())
-        )
+    def _survives(self, body: Body, keys: Keys, time: int) -> bool:
+        step, kills = self._level.step, self._level.kills
+        across, jump = keys
+        rest = _REST
+        for ahead in range(1, _HORIZON + 1):
+            body = step(body, across, jump)
+            jump = False
+            if kills(body, time + ahead):
+                return False
+            if body.stands and ahead > 2:
+                # Stop where it stands: holding the key on would only walk into the next trouble.
+                across = 0
+                rest -= 1
+                if rest == 0:
+                    return True
+        return False

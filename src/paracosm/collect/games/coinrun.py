@@ -1,6 +1,6 @@
 """The real CoinRun as a World: run right, jump over pits, saws and slimes, take the coin.
 
-Adds to ``ProcgenWorld`` what CoinRun's levels mean: where the player is, what happened, what stands where, and the true
+Adds to ``ProcgenWorld`` what CoinRun's levels mean: what happened, what stands where, a choice of looks, and the true
 last picture of an episode. This file does NOT decide how to play; ``explorers/coinrun.py`` does.
 
 Source: https://github.com/openai/procgen, ``games/coinrun.cpp``.
@@ -8,32 +8,38 @@ Source: https://github.com/openai/procgen, ``games/coinrun.cpp``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from paracosm.collect.games.procgen import LEVEL_LIMIT, ProcgenConfig, ProcgenGame
-from paracosm.collect.games.procgen_state import GameState
-from paracosm.collect.games.procgen_world import ProcgenWorld
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.world import Frame
 
+from .procgen import ARROW_KEYS, LEVEL_LIMIT, ProcgenConfig, ProcgenGame
+from .procgen_player import Player
+from .procgen_state import GameState
+from .procgen_world import ProcgenWorld
+
 COIN, LAVA_BODY, LAVA_TOP, WALL_BODY, WALL_TOP, EMPTY = 1, 17, 18, 15, 16, 100
 """Tile types; an invisible tile 19 turns slimes back."""
 
-SAW, SLIME, CRATE, PLAYER = 2, 5, 20, 0
+PLAYER, SAW, SLIME, CRATE = 0, 2, 5, 20
 """Entity types."""
 
 TIME_LIMIT = 1000
 """Steps after which the game ends an episode."""
 
-KEYS = ("left", "right", "up")
-"""Keys of CoinRun. Down only lets the player fall through crates, so it is left out unless asked for."""
+TILES_ACROSS = 13.0
+"""Tiles that a picture shows in each direction, with the player in its middle."""
 
-HELD_OUT_START = 1_000_000
+HELD_OUT_START = 2_000_000
 """Levels from here on are held out; training levels are below."""
+
+_SPARE_LEVELS = 1000
+"""Levels between the splits, so that the search for a long level does not cross over."""
 
 _KEYFRAME_STEPS = 32
 """The last picture is made by replaying from a saved state at most this many steps old."""
@@ -41,18 +47,57 @@ _KEYFRAME_STEPS = 32
 _OUT_OF_REACH = -100.0
 """A collision margin with which nothing ever touches the player."""
 
+_NUM_BACKGROUNDS, _NUM_GROUNDS = 62, 6
+
+LookName = Literal["original", "meadow", "desert", "winter"]
+"""Choices of ``CoinRunConfig.look``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One scenery for every level, made of the game's own pictures (all of these by Kenney, CC0)."""
+
+    background: int
+    """Index of the background picture."""
+    background_stretch: float
+    """Height over width of the background as drawn; it spans the level's 64 columns and repeats upward."""
+    ground: int
+    """0 dirt, 1 grass, 2 planet, 3 sand, 4 snow, 5 stone."""
+    player: int
+    """0 beige, 1 blue, 2 green, 3 pink, 4 yellow."""
+    slime: int
+    """0 block, 1 purple, 2 blue, 3 green, 4 mouse, 5 snail, 6 ladybug, 7 green worm, 8 pink worm."""
+
+
+LOOKS: Mapping[LookName, Look] = {
+    "meadow": Look(background=19, background_stretch=0.3, ground=1, player=3, slime=1),
+    "desert": Look(background=18, background_stretch=0.3, ground=3, player=1, slime=6),
+    "winter": Look(background=17, background_stretch=0.3, ground=4, player=2, slime=8),
+}
+"""The narrow looks: one picture of the world to learn instead of 62 backgrounds, 6 grounds, 5 players and 9 slimes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoinRunConfig(ProcgenConfig):
     """Which levels are played and how they look."""
 
-    keys: tuple[str, ...] = KEYS
-    """Keys that the world offers, any of left, right, up and down."""
+    keys: tuple[str, ...] = ("left", "right", "up")
+    """Keys that the world offers, of left, right, up, down. Down only lets the player fall through crates."""
+    look: LookName = "original"
+    """original: each level has scenery of its own; otherwise one of ``LOOKS`` for all levels."""
+    min_length: int = 0
+    """Pass over levels whose coin is nearer than this many tiles to the left end; levels have 8 to 48."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.game != "coinrun":
             raise ConfigError(f'game "{self.game}" is not coinrun; open it as game:{self.game}')
+        if not set(self.keys) <= set(ARROW_KEYS) or not self.keys:
+            raise ConfigError(f"keys {list(self.keys)} are not CoinRun's; choose from {list(ARROW_KEYS)}")
+        if self.look != "original" and self.look not in LOOKS:
+            raise ConfigError(f'look "{self.look}" is unknown; choose one of {["original", *LOOKS]}')
+        if not 0 <= self.min_length <= 40:
+            raise ConfigError(f"min_length {self.min_length} leaves too few levels; use 0 to 40 tiles")
 
 
 def level_seeds(split: Literal["train", "held_out"], count: int, offset: int = 0) -> range:
@@ -67,10 +112,9 @@ def level_seeds(split: Literal["train", "held_out"], count: int, offset: int = 0
         ConfigError: when the split has fewer levels than asked for.
     """
     first, last = {"train": (0, HELD_OUT_START), "held_out": (HELD_OUT_START, LEVEL_LIMIT)}[split]
-    if count < 1 or offset < 0 or first + offset + count > last:
-        raise ConfigError(
-            f"{count} {split} levels from {offset} on do not exist; the split has levels 0 to {last - first - 1}"
-        )
+    available = last - first - _SPARE_LEVELS
+    if count < 1 or offset < 0 or offset + count > available:
+        raise ConfigError(f"{count} {split} levels from {offset} on do not exist; the split has {available} levels")
     return range(first + offset, first + offset + count)
 
 
@@ -81,19 +125,20 @@ class CoinRunWorld(ProcgenWorld):
     tiles a step, y upward), camera (x, y of the picture's centre and tiles_across), level_seed and level_complete.
 
     Example:
-        >>> world = CoinRunWorld(CoinRunConfig(difficulty="easy"))
+        >>> world = CoinRunWorld(CoinRunConfig(look="meadow", min_length=20))
         >>> frame = world.reset(seed=7)
         >>> frame = world.step(Control({"right", "up"}))
     """
 
-    def __init__(self, config: CoinRunConfig = CoinRunConfig()) -> None:  # noqa: B008 - frozen
+    def __init__(self, config: CoinRunConfig = CoinRunConfig()) -> None:  # noqa: B008  a frozen config is no mutable default
         """Find the game (fetching it on first use) and start it.
 
         Raises:
             MissingPackageError: when the game cannot be had on this machine.
         """
         super().__init__(config, config.keys)
-        self._player = (0.0, 0.0, 0.0, 0.0)
+        self._look = LOOKS.get(config.look)
+        self._min_length = config.min_length
         self._keyframe = self._cradle.data
         self._actions: list[int] = []
 
@@ -102,29 +147,50 @@ class CoinRunWorld(ProcgenWorld):
         return self.state().tiles
 
     def entities(self) -> np.ndarray:
-        """Return player, saws, slimes, crates as a structured array of ``ENTITY_DTYPE``; the player comes first."""
+        """Return player, saws, slimes, crates as a structured array of ``ENTITY_DTYPE``."""
         return self.state().entities
 
     def edit(self, state: GameState) -> Frame:
-        """Put an edited state (see ``GameState.replace``) into the game and return its picture at the same index.
+        """Put an edited state into the game and return its picture at the same index.
+
+        Args:
+            state: :meth:`state` with other tiles, entities or numbers, such as background_index.
 
         Raises:
-            WorldError: before reset, after close, or after an ended frame.
+            WorldError: when no episode is running, or a picture is asked for that the game does not have.
         """
         game = self._open_game()
         if self._frame is None or self._frame.truth["ended"]:
             raise WorldError("there is no running episode to edit; call reset(seed) first")
+        for name, count in (("background_index", _NUM_BACKGROUNDS), ("wall_theme", _NUM_GROUNDS)):
+            # The binary would end this process.
+            if not 0 <= state[name] < count:
+                raise WorldError(f"{name} {state[name]} does not exist; use 0 to {count - 1}")
         game.set_state(state.data)
         self._resume(game, state.data)
-        self._frame = Frame(image=game.image, index=self._frame.index, truth=self._truth(game, None, ended=False))
+        truth = self._truth(game, None, ended=False, events=())
+        self._frame = Frame(image=game.image, index=self._frame.index, truth=truth)
         return self._frame
 
-    def _begin(self, game: ProcgenGame) -> None:
-        self._resume(game, game.get_state())
+    def _enter(self, game: ProcgenGame, level: int) -> int:
+        """Enter the first level from this one on that is long enough, wrapping at the end of num_levels."""
+        for _ in range(_SPARE_LEVELS):
+            super()._enter(game, level)
+            state = GameState(game.get_state())
+            if self._min_length == 0 or int(np.argwhere(state.tiles == COIN)[0, 1]) >= self._min_length:
+                break
+            level = self.level_of(level + 1 - self.config.start_level)
+        else:
+            raise WorldError(f"no level from {self.config.start_level} on has {self._min_length} tiles; lower min_length")
+        if self._look is not None:
+            state = _dress(state, self._look)
+            game.set_state(state.data)
+        self._resume(game, state.data)
+        return level
 
     def _resume(self, game: ProcgenGame, state: bytes) -> None:
+        super()._resume(game, state)
         self._keyframe, self._actions = state, []
-        self._player = self._read_player(game)
 
     def _act(self, game: ProcgenGame, action: int) -> None:
         if len(self._actions) == _KEYFRAME_STEPS:
@@ -156,32 +222,34 @@ class CoinRunWorld(ProcgenWorld):
         game.set_state(last.replace(timeout=TIME_LIMIT, reward=reward, done=1, level_complete=int(complete)).data)
         return game.image
 
-    def _truth(self, game: ProcgenGame, control: Control | None, ended: bool) -> dict[str, Any]:
-        before, self._player = self._player, self._read_player(game)
-        x, y, vx, vy = self._player
-        complete = ended and game.level_complete
-        events: list[str] = []
-        if control is not None:
-            if before[3] <= 0 < vy:
-                events.append("jumped")
-            if before[3] < 0 and vy == 0:
-                events.append("landed")
-        if ended:
-            out_of_time = len(self._actions) and self._time(game) >= TIME_LIMIT
-            events.append("coin" if complete else "timed_out" if out_of_time else "died")
-        return {
-            "reward": game.reward if control is not None else 0.0,
-            "ended": ended,
-            "events": tuple(events),
-            "pose": {"x": x, "y": y, "vx": vx, "vy": vy},
-            "camera": {"x": x, "y": y, "tiles_across": 13.0},
-            "level_seed": self._level,
-            "level_complete": complete,
+    def _ending(self, game: ProcgenGame, index: int) -> str:
+        if game.level_complete:
+            return "coin"
+        return "timed_out" if index >= TIME_LIMIT else "died"
+
+    def _events(self, before: Player, after: Player, ending: str | None) -> tuple[str, ...]:
+        fall_before, fall_after = before[3], after[3]
+        happened = {
+            "jumped": fall_before <= 0 < fall_after,
+            "landed": fall_before < 0 and fall_after == 0,
         }
+        return tuple(name for name, true in happened.items() if true) + super()._events(before, after, ending)
 
-    def _time(self, game: ProcgenGame) -> int:
-        return int(GameState(game.get_state())["time"])
+    def _truth(
+        self, game: ProcgenGame, control: Control | None, ended: bool, events: tuple[str, ...]
+    ) -> dict[str, Any]:
+        x, y, _, _ = self._player
+        camera = {"x": x, "y": y, "tiles_across": TILES_ACROSS}
+        return super()._truth(game, control, ended, events) | {"camera": camera}
 
-    def _read_player(self, game: ProcgenGame) -> tuple[float, float, float, float]:
-        player = GameState(game.get_state()).entities[0]
-        return float(player["x"]), float(player["y"]), float(player["vx"]), float(player["vy"])
+
+def _dress(state: GameState, look: Look) -> GameState:
+    """Give a level the scenery of a look; nothing that moves or kills is touched."""
+    entities = state.entities.copy()
+    entities["image_theme"][entities["type"] == PLAYER] = look.player
+    entities["image_theme"][entities["type"] == SLIME] = look.slime
+    entities["image_theme"][entities["type"] == CRATE] = 0
+    return state.with_entities(entities).replace(
+        # A negative ratio tiles the picture upward; Procgen has it for its climbing game.
+        background_index=look.background, bg_tile_ratio=-look.background_stretch, wall_theme=look.ground
+    )  # fmt: skip

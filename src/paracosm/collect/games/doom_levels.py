@@ -8,7 +8,8 @@ are clear of obstacles by construction. This file does NOT know the engine; it y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from paracosm.core.errors import ConfigError
 from paracosm.core.rng import stream
 
-from .doom_wad import SKY_FLAT, Door, Rect, Region, Sector, Thing
+from .doom_wad import SKY_FLAT, TEXTURE_HEIGHT, Door, Picture, Rect, Region, Sector, Thing
 
 CELL = 512
 """Distance between the middles of neighbouring rooms, in map units."""
@@ -56,42 +57,54 @@ RED_TORCH, GREEN_TORCH, BLUE_TORCH = 46, 45, 44
 CANDELABRA, TREE, BIG_TREE, STUMP = 35, 43, 54, 47
 
 THEMES: tuple[Theme, ...] = (
-    Theme(name="red", walls=("REDWALL1", "AQLITE13", "SP_HOT1", "AQLITE14"), floor="FLOOR1_6", ceiling="AQF055",
+    Theme(name="red", walls=("REDWALL1", "SP_HOT1", "AQLITE13", "CRACKLE2"), floor="FLOOR6_1", ceiling="FLAT5_3",
           furniture=(RED_TORCH, RED_COLUMN)),
-    Theme(name="blue", walls=("AQLITE07", "ZZWOLF9", "SILVER2", "ZZWOLF3B"), floor="AQF036", ceiling="FLAT14",
+    Theme(name="blue", walls=("ZZWOLF9", "AQLITE07", "SW1BLUE", "PBLUE"), floor="FLAT14", ceiling="FLOOR1_1",
           furniture=(BLUE_TORCH, TALL_LAMP)),
-    Theme(name="green", walls=("A-CAMO4", "AQLITE09", "DOKGRIR", "ZZWOLF3"), floor="AQF022", ceiling="AQF037",
+    Theme(name="green", walls=("DOKGRIR", "A-CAMO1", "AQLITE09", "DOGRMSC"), floor="AQF022", ceiling="AQF037",
           furniture=(GREEN_COLUMN, GREEN_TORCH)),
-    Theme(name="yellow", walls=("AQLITE15", "YELMETAL", "LITEYEL3", "AQLITE16"), floor="AQF043", ceiling="AQF019",
+    Theme(name="yellow", walls=("LITEYEL3", "YELMETAL", "AQLITE15", "AQPANL09"), floor="AQF043", ceiling="CEIL3_3",
           furniture=(TECH_COLUMN, FLOOR_LAMP)),
-    Theme(name="orange", walls=("STWALL", "BIGMURAL", "AQLITE11", "AQBRIK02"), floor="AQF047", ceiling="FLAT8",
+    Theme(name="orange", walls=("STWALL", "MURAL1", "AQLITE11", "DOGLDIR"), floor="FLAT8", ceiling="FLAT5",
           furniture=(RED_TORCH, CANDELABRA)),
-    Theme(name="white", walls=("AQLITE21", "AQLITE19", "STONEW5", "AQLITE05"), floor="AQF066", ceiling="AQF064",
+    Theme(name="white", walls=("AQLITE22", "AQLITE21", "STONEW5", "SHAWN01"), floor="AQF064", ceiling="AQF062",
           furniture=(RED_COLUMN, BLUE_TORCH)),
-    Theme(name="black", walls=("COMPSTA1", "DLEVSIGN", "AQSECT02", "EXITDOOR"), floor="FLAT17", ceiling="FLAT22",
+    Theme(name="steel", walls=("BTNTSLVR", "COMPSTA1", "DOC1", "ZDOORF1"), floor="FLAT23", ceiling="FLAT17",
           furniture=(TALL_LAMP, LAMP)),
-    Theme(name="pink", walls=("SKIN2", "SLOPPY1", "SKSNAKE4", "SKINBORD"), floor="SFLR6_4", ceiling="SFLR4_4",
+    Theme(name="pink", walls=("SKIN2", "SW2SKIN", "SKSPINE1", "SKINFACE"), floor="FLAT5_3", ceiling="SFLR6_4",
           furniture=(RED_COLUMN, CANDELABRA)),
-    Theme(name="wood", walls=("PANBOOK", "PANBLUE", "PANRED", "PANBLACK"), floor="FLOOR0_2", ceiling="CEIL3_1",
+    Theme(name="wood", walls=("PANBOOK", "PANCASE1", "PANBLUE", "PANRED"), floor="FLOOR0_2", ceiling="CEIL3_1",
           furniture=(CANDELABRA, LAMP)),
-    Theme(name="grey", walls=("ZZWOLF2", "ZZWOLF4", "ZZWOLF2B", "STONEW5"), floor="MFLR8_3", ceiling="FLAT23",
+    Theme(name="stone", walls=("ZZWOLF2", "STONE4", "ZZWOLF4", "GRAYDANG"), floor="MFLR8_3", ceiling="FLAT23",
           furniture=(BLUE_TORCH, GREEN_COLUMN)),
-    Theme(name="hazard", walls=("AQPANL09", "GRAYPOIS", "CEMPOIS", "A-POIS"), floor="AQF018", ceiling="AQF068",
+    Theme(name="hazard", walls=("GRAYPOIS", "AQPANL06", "CEMPOIS", "GRAYWARN"), floor="AQF068", ceiling="AQF019",
           furniture=(TECH_COLUMN, FLOOR_LAMP)),
-    Theme(name="tan", walls=("CARLRT1", "TANROCK8", "AQBRIK03", "STARTAN1"), floor="RROCK11", ceiling="FLOOR4_1",
+    Theme(name="tan", walls=("CARLRT1", "TANROCK8", "STARTAN1", "STARTAN3"), floor="RROCK11", ceiling="FLOOR4_1",
           furniture=(BIG_TREE, STUMP)),
-    Theme(name="brick", walls=("ZZWOLF12", "ZZWOLF13", "ZZWOLF12", "ZZWOLF11"), floor="RROCK02", ceiling="CEIL1_2",
+    Theme(name="brick", walls=("ZZWOLF12", "ZZWOLF11", "ZZWOLF13", "BRICK11"), floor="FLAT1_1", ceiling="CEIL1_1",
           furniture=(GREEN_TORCH, LAMP)),
-    Theme(name="skull", walls=("SKULWAL3", "ZZZFACE4", "SW1SKULL", "SKSNAKE1"), floor="FLAT5_6", ceiling="SFLR6_1",
-          furniture=(RED_TORCH, CANDELABRA)),
+    Theme(name="olive", walls=("STARG1", "ESPIG3", "STARG3", "ZIMMER8"), floor="RROCK20", ceiling="GRNLITE1",
+          furniture=(GREEN_COLUMN, TREE)),
+    Theme(name="crates", walls=("CRATE1", "CR64LB", "CRLWDL6", "CRATWIDE"), floor="CRATOP2", ceiling="CEIL3_2",
+          furniture=(LAMP, TECH_COLUMN)),
 )
 """The looks a level draws its rooms from; each has a colour or pattern of its own."""
+
+ENLARGED: Mapping[str, float] = {
+    "AQLITE07": 2.0, "AQLITE09": 2.0, "AQLITE11": 2.0, "AQLITE13": 2.0, "AQLITE15": 2.0,
+    "AQLITE21": 2.0, "AQLITE22": 2.0, "AQPANL09": 2.0, "GRAYWARN": 2.0,
+    "AQF019": 2.0, "AQF037": 2.0, "AQF043": 2.0, "AQF062": 2.0,
+}  # fmt: skip
+"""Fine patterns are drawn this much larger: at 64 x 48 pixels they would only flicker."""
 
 PASSAGES: tuple[tuple[str, str], ...] = (
     ("METAL2", "FLAT23"), ("BRICK1", "FLAT8"), ("WOOD1", "FLAT5_1"), ("STONE2", "FLAT5_5"),
     ("TEKGREN2", "FLAT5_4"), ("BROWN96", "FLOOR7_1"), ("CEMENT1", "FLAT19"), ("MARBLE1", "FLOOR7_2"),
 )
 """Wall texture and floor of corridors: duller than any room, so that rooms stand out."""
+
+LEVEL_SHARE = 0.6
+"""Share of rooms that keep the floor height of a neighbour, so that openings and doors come beside stairs."""
 
 DOORS = ("BIGDOOR2", "BIGDOOR3", "BIGDOOR4", "BIGDOOR5", "BIGDOOR7")
 SKIES = ("SKY1", "SKY2", "SKY3")
@@ -261,14 +274,8 @@ def _make_rooms(config: LevelConfig, rng: np.random.Generator) -> tuple[list[Roo
 
 def _turn(theme: Theme, quarter: int) -> Theme:
     """The theme with its walls turned by quarters, so that one colour does not always face one way."""
-    walls = theme.walls[quarter:] + theme.walls[:quarter]
-    return Theme(
-        name=theme.name,
-        walls=(walls[0], walls[1], walls[2], walls[3]),
-        floor=theme.floor,
-        ceiling=theme.ceiling,
-        furniture=theme.furniture,
-    )
+    east, north, west, south = theme.walls[quarter:] + theme.walls[:quarter]
+    return replace(theme, walls=(east, north, west, south))
 
 
 def _make_heights(config: LevelConfig, rng: np.random.Generator) -> list[int]:
@@ -279,7 +286,8 @@ def _make_heights(config: LevelConfig, rng: np.random.Generator) -> list[int]:
         near = [heights[index - 1]] if column else []
         near += [heights[index - config.columns]] if row else []
         allowed = [h for h in range(0, config.max_floor + 1, 24) if all(abs(h - other) <= 48 for other in near)]
-        heights.append(int(rng.choice(allowed)))
+        level = [h for h in near if h in allowed]
+        heights.append(int(rng.choice(level if level and rng.random() < LEVEL_SHARE else allowed)))
     return heights
 
 
@@ -344,16 +352,15 @@ def _furnish(
     things: list[Thing],
 ) -> None:
     """Paint a room and put its furniture into the strip between the walls and the free rectangle."""
-    height = room.ceiling - room.floor
+    tall = (room.ceiling - room.floor) / TEXTURE_HEIGHT
+    east, north, west, south = theme.walls
     sector = Sector(
         floor=room.floor,
         ceiling=room.ceiling,
-        floor_texture=theme.floor,
-        ceiling_texture=SKY_FLAT if room.sky else theme.ceiling,
-        walls=theme.walls,
-        light=255 if room.sky else int(rng.choice([192, 208, 224, 240])),
-        wall_scale=128 / height,
-        flat_scale=0.5,
+        floor_picture=_enlarge(theme.floor, 2.0),
+        ceiling_picture=Picture(texture=SKY_FLAT) if room.sky else _enlarge(theme.ceiling, 2.0),
+        walls=(_enlarge(east, tall), _enlarge(north, tall), _enlarge(west, tall), _enlarge(south, tall)),
+        light=255 if room.sky else int(rng.choice([208, 224, 240, 255])),
     )
     regions.append(Region(rect=room.rect, sector=sector))
     corners = [(x, y) for x in (-1, 1) for y in (-1, 1)]
@@ -377,39 +384,34 @@ def _furnish(
         _raise_platform(room, sector, theme, rng, regions)
 
 
+def _enlarge(texture: str, size: float) -> Picture:
+    return Picture(texture=texture, size=size * ENLARGED.get(texture, 1.0))
+
+
 def _raise_platform(
     room: Room, sector: Sector, theme: Theme, rng: np.random.Generator, regions: list[Region]
 ) -> None:
     middle_x, middle_y = (round(value) for value in room.free.center)
     half, rise = int(rng.choice([40, 48, 56])), int(rng.choice([8, 16, 24]))
     rect = Rect(x0=middle_x - half, y0=middle_y - half, x1=middle_x + half, y1=middle_y + half)
-    raised = Sector(
-        floor=room.floor + rise,
-        ceiling=room.ceiling,
-        floor_texture=theme.ceiling,
-        ceiling_texture=sector.ceiling_texture,
-        walls=sector.walls,
-        light=sector.light,
-        wall_scale=sector.wall_scale,
-        flat_scale=sector.flat_scale,
-    )
+    raised = replace(sector, floor=room.floor + rise, floor_picture=_enlarge(theme.ceiling, 2.0))
     regions.append(Region(rect=rect, sector=raised))
 
 
 def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list[Region]:
     """The passage as one piece, as a flight of steps, or as a passage with a door leaf in its middle."""
     first, second = (rooms[i] for i in link.rooms)
-    wall, floor_texture = PASSAGES[rng.integers(len(PASSAGES))]
+    wall, floor_picture = (Picture(texture=name) for name in PASSAGES[rng.integers(len(PASSAGES))])
     door_texture = DOORS[rng.integers(len(DOORS))]
     steps = max(1, abs(first.floor - second.floor) // 12)
     along_x = link.rect.x0 == first.rect.x1
     base = Sector(
         floor=first.floor,
         ceiling=max(first.floor, second.floor) + 128,
-        floor_texture=floor_texture,
-        ceiling_texture="CEIL5_2",
-        walls=(wall, wall, wall, wall),
-        light=176,
+        floor_picture=floor_picture,
+        ceiling_picture=Picture(texture="CEIL5_2"),
+        walls=(wall,) * 4,
+        light=192,
     )
     rect = link.rect
     cuts = np.linspace(rect.x0 if along_x else rect.y0, rect.x1 if along_x else rect.y1, steps + 1).round().astype(int)
@@ -417,33 +419,16 @@ def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list
     for i, (low, high) in enumerate(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)):
         floor = round(first.floor + (second.floor - first.floor) * (i + 0.5) / steps)
         piece = Rect(x0=low, y0=rect.y0, x1=high, y1=rect.y1) if along_x else Rect(x0=rect.x0, y0=low, x1=rect.x1, y1=high)
-        regions.append(Region(rect=piece, sector=_with_floor(base, floor)))
+        regions.append(Region(rect=piece, sector=replace(base, floor=floor)))
     if link.kind == "door":
         x, y = (round(value) for value in link.middle)
         leaf = Rect(x0=x - 8, y0=rect.y0, x1=x + 8, y1=rect.y1) if along_x else Rect(x0=rect.x0, y0=y - 8, x1=rect.x1, y1=y + 8)
-        tracks = ("DOORTRAK",) * 4
-        regions.append(
-            Region(
-                rect=leaf,
-                sector=Sector(
-                    floor=first.floor,
-                    ceiling=first.floor,
-                    floor_texture=floor_texture,
-                    ceiling_texture="FLAT23",
-                    walls=(tracks[0], tracks[1], tracks[2], tracks[3]),
-                    door=Door(texture=door_texture, speed=48, wait_tics=120),
-                ),
-            )
+        door = replace(
+            base,
+            ceiling=base.floor,
+            ceiling_picture=Picture(texture="FLAT23"),
+            walls=(Picture(texture="DOORTRAK"),) * 4,
+            door=Door(texture=door_texture, speed=48, wait_tics=120),
         )
+        regions.append(Region(rect=leaf, sector=door))
     return regions
-
-
-def _with_floor(sector: Sector, floor: int) -> Sector:
-    return Sector(
-        floor=floor,
-        ceiling=sector.ceiling,
-        floor_texture=sector.floor_texture,
-        ceiling_texture=sector.ceiling_texture,
-        walls=sector.walls,
-        light=sector.light,
-    )

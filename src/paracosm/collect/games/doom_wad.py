@@ -55,6 +55,24 @@ class Rect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A texture and how large it is drawn.
+
+    Attributes:
+        texture: its name in the game's pictures.
+        size: map units for one texture pixel; 2 draws it twice as large.
+    """
+
+    texture: str
+    size: float = 1.0
+
+    @property
+    def scale(self) -> float:
+        """Texture pixels for one map unit, as the engine wants it."""
+        return round(1.0 / self.size, 5)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Door:
     """What makes a sector a door.
 
@@ -76,24 +94,20 @@ class Sector:
     Attributes:
         floor: height in map units.
         ceiling: height in map units; a door starts with ceiling equal to floor.
-        floor_texture: flat of the floor.
-        ceiling_texture: flat of the ceiling, or :data:`SKY_FLAT`.
-        walls: textures seen when looking east, north, west and south.
+        floor_picture: what the floor shows.
+        ceiling_picture: what the ceiling shows; :data:`SKY_FLAT` opens it to the sky.
+        walls: what is seen when looking east, north, west and south.
         light: 0 (dark) to 255.
-        wall_scale: texture pixels per map unit on walls; below 1 draws them larger.
-        flat_scale: the same for floor and ceiling.
         door: set when this sector is a door.
         tag: number by which scripts address it, 0 for none.
     """
 
     floor: int
     ceiling: int
-    floor_texture: str
-    ceiling_texture: str
-    walls: tuple[str, str, str, str]
+    floor_picture: Picture
+    ceiling_picture: Picture
+    walls: tuple[Picture, Picture, Picture, Picture]
     light: int = 200
-    wall_scale: float = 1.0
-    flat_scale: float = 1.0
     door: Door | None = None
     tag: int = 0
 
@@ -296,7 +310,7 @@ class _MapWriter:
 
     def _add_side(self, region: int, other: int | None, look: int, start: tuple[int, int]) -> int:
         sector, rect = self._sector(region), self.regions[region].rect
-        texture = sector.walls[look]
+        picture = sector.walls[look]
         # Distance from the left end of this wall, so that split pieces show one unbroken picture.
         offset = {
             EAST: rect.y1 - start[1],
@@ -306,14 +320,14 @@ class _MapWriter:
         }[look]
         fields: dict[str, int | float | str | bool] = {"sector": self.sectors.setdefault(region, len(self.sectors))}
         if other is None:
-            fields |= {"texturemiddle": texture, "scalex_mid": sector.wall_scale, "scaley_mid": sector.wall_scale}
+            fields |= {"texturemiddle": picture.texture, "scalex_mid": picture.scale, "scaley_mid": picture.scale}
         elif (door := self._sector(other).door) is not None:
             fields |= {"texturetop": door.texture, "texturebottom": door.texture}
             offset = 0
         else:
-            fields |= {"texturetop": texture, "scalex_top": sector.wall_scale, "scaley_top": sector.wall_scale}
-            fields |= {"texturebottom": texture, "scalex_bottom": sector.wall_scale}
-        fields["offsetx"] = round(offset * sector.wall_scale)
+            fields |= {"texturetop": picture.texture, "scalex_top": picture.scale, "scaley_top": picture.scale}
+            fields |= {"texturebottom": picture.texture, "scalex_bottom": picture.scale, "scaley_bottom": picture.scale}
+        fields["offsetx"] = round(offset * picture.scale)
         self.sides.append(_block("sidedef", fields))
         return len(self.sides) - 1
 
@@ -330,13 +344,13 @@ class _MapWriter:
                     {
                         "heightfloor": sector.floor,
                         "heightceiling": sector.ceiling,
-                        "texturefloor": sector.floor_texture,
-                        "textureceiling": sector.ceiling_texture,
+                        "texturefloor": sector.floor_picture.texture,
+                        "textureceiling": sector.ceiling_picture.texture,
                         "lightlevel": sector.light,
-                        "xscalefloor": sector.flat_scale,
-                        "yscalefloor": sector.flat_scale,
-                        "xscaleceiling": sector.flat_scale,
-                        "yscaleceiling": sector.flat_scale,
+                        "xscalefloor": sector.floor_picture.scale,
+                        "yscalefloor": sector.floor_picture.scale,
+                        "xscaleceiling": sector.ceiling_picture.scale,
+                        "yscaleceiling": sector.ceiling_picture.scale,
                         "id": sector.tag,
                     },
                 )

@@ -78,6 +78,11 @@ class GameState:
         """Read-only structured array of ``ENTITY_DTYPE``."""
         return np.frombuffer(self.data, ENTITY_DTYPE, int(self["num_entities"]), self._entities_offset)
 
+    @property
+    def player(self) -> np.void:
+        """The player's entity; the last one of type 0, as the game itself looks for it."""
+        return self.entities[np.flatnonzero(self.entities["type"] == 0)[-1]]
+
     @cached_property
     def tiles(self) -> np.ndarray:
         """Read-only int32 (rows, columns) of tile types; row 0 is the bottom of the level."""

@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from paracosm.collect.games.procgen import (
+from paracosm.core.controls import Control, ControlSpace
+from paracosm.core.errors import WorldError
+from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+
+from .procgen import (
     ARROW_KEYS,
     COLUMNS,
     FORCE_RESET,
@@ -22,11 +26,9 @@ from paracosm.collect.games.procgen import (
     ProcgenGame,
     action_number,
 )
-from paracosm.collect.games.procgen_install import binary_version, need_game
-from paracosm.collect.games.procgen_state import GameState
-from paracosm.core.controls import Control, ControlSpace
-from paracosm.core.errors import WorldError
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from .procgen_install import binary_version, need_game
+from .procgen_player import Player, player_reader
+from .procgen_state import GameState
 
 FRAMES_PER_SECOND = 15.0
 """The pace at which Procgen shows itself to people; the game has no clock of its own."""
@@ -77,6 +79,8 @@ class ProcgenWorld:
             engine=binary_version(folder),
             description=f"The real {config.game} from Procgen, {config.difficulty} levels; every seed is a level.",
         )
+        self._read_player = player_reader(self._game, self._info.engine)
+        self._player: Player = (0.0, 0.0, 0.0, 0.0)
         # Every reset starts from these same bytes, so that nothing of earlier episodes can reach a later one.
         self._cradle = GameState(self._game.get_state())
         self._frame: Frame | None = None
@@ -111,12 +115,9 @@ class ProcgenWorld:
         """
         check_start(self._info, start, controls, prompt)
         game = self._open_game()
-        self._level = self.level_of(seed)
-        # The forced reset draws its level from this range of one. Making the game anew would take 100 times longer.
-        game.set_state(self._cradle.replace(level_seed_low=self._level, level_seed_high=self._level + 1).data)
-        game.act(FORCE_RESET)
-        self._begin(game)
-        self._frame = Frame(image=game.image, index=0, truth=self._truth(game, control=None, ended=False))
+        self._level = self._enter(game, self.level_of(seed))
+        self._player = self._read_player()
+        self._frame = Frame(image=game.image, index=0, truth=self._truth(game, None, ended=False, events=()))
         return self._frame
 
     def step(self, control: Control) -> Frame:
@@ -136,7 +137,9 @@ class ProcgenWorld:
         self._act(game, action_number(control.keys))
         ended = game.first
         image = self._last_picture(game, frame) if ended else game.image
-        self._frame = Frame(image=image, index=frame.index + 1, truth=self._truth(game, control, ended))
+        before, self._player = self._player, self._read_player()
+        events = self._events(before, self._player, self._ending(game, frame.index + 1) if ended else None)
+        self._frame = Frame(image=image, index=frame.index + 1, truth=self._truth(game, control, ended, events))
         return self._frame
 
     def snapshot(self) -> Snapshot:
@@ -183,11 +186,16 @@ class ProcgenWorld:
             raise WorldError(f"{self._info.name} is closed; open it again")
         return self._game
 
-    def _begin(self, game: ProcgenGame) -> None:
-        """Do what a game needs at the first frame of a level."""
+    def _enter(self, game: ProcgenGame, level: int) -> int:
+        """Put the game at the first frame of a level; returns the level, which a game may choose otherwise."""
+        # The forced reset draws its level from this range of one. Making the game anew would take 100 times longer.
+        game.set_state(self._cradle.replace(level_seed_low=level, level_seed_high=level + 1).data)
+        game.act(FORCE_RESET)
+        return level
 
     def _resume(self, game: ProcgenGame, state: bytes) -> None:
-        """Do what a game needs after a restore."""
+        """Take up the state that the game was just put into."""
+        self._player = self._read_player()
 
     def _act(self, game: ProcgenGame, action: int) -> None:
         game.act(action)
@@ -196,13 +204,23 @@ class ProcgenWorld:
         """Return the picture of an ended frame: the frame before, because the binary already shows the next level."""
         return before.image
 
-    def _truth(self, game: ProcgenGame, control: Control | None, ended: bool) -> dict[str, Any]:
-        complete = ended and game.level_complete
-        events = (("level_complete",) if complete else ("episode_over",)) if ended else ()
+    def _ending(self, game: ProcgenGame, index: int) -> str:
+        """Name the event that ended the episode at frame ``index``."""
+        return "level_complete" if game.level_complete else "episode_over"
+
+    def _events(self, before: Player, after: Player, ending: str | None) -> tuple[str, ...]:
+        """Name what happened in the step that led from one place to the next."""
+        return () if ending is None else (ending,)
+
+    def _truth(
+        self, game: ProcgenGame, control: Control | None, ended: bool, events: tuple[str, ...]
+    ) -> dict[str, Any]:
+        x, y, vx, vy = self._player
         return {
             "reward": game.reward if control is not None else 0.0,
             "ended": ended,
             "events": events,
+            "pose": {"x": x, "y": y, "vx": vx, "vy": vy},
             "level_seed": self._level,
-            "level_complete": complete,
+            "level_complete": ended and game.level_complete,
         }

@@ -45,9 +45,9 @@ class CoinRunExplorerConfig:
 
     errands: float = 8.0
     """Mean number of columns visited before the coin."""
-    play_share: float = 0.4
+    play_share: float = 0.7
     """Chance of play between two errands."""
-    hop_share: float = 0.04
+    hop_share: float = 0.06
     """Chance, for each step of a walk, of a leap for no reason."""
     reckless_share: float = 0.1
     """Share of episodes that are played without looking ahead."""

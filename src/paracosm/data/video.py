@@ -5,6 +5,7 @@ Seconds never address a frame here. This file does NOT know episodes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -37,8 +38,9 @@ class VideoWriter:
     """
 
     def __init__(self, file: Path, fps: float, height: int, width: int, codec: str) -> None:
-        av = _av()
-        self._frame_class = av.VideoFrame
+        self._av = av = _av()
+        self._file = file
+        self._open = True
         self._container = av.open(str(file), "w")
         rate = Fraction(fps).limit_denominator(1001)
         if codec == "ffv1":
@@ -57,13 +59,29 @@ class VideoWriter:
 
     def add(self, image: np.ndarray) -> None:
         """Append one frame, uint8 (h, w, 3)."""
-        frame = self._frame_class.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._container.mux(self._stream.encode(frame))
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        self._encode(frame)
 
     def close(self) -> None:
-        """Flush and close the file."""
-        self._container.mux(self._stream.encode())
-        self._container.close()
+        """Flush and close the file; calling it twice does no harm."""
+        if self._open:
+            self._open = False
+            self._encode(None)
+            self._container.close()
+
+    def abandon(self) -> None:
+        """Close the file without finishing it; what it holds is of no use."""
+        if self._open:
+            self._open = False
+            with contextlib.suppress(self._av.error.FFmpegError):
+                self._container.close()
+
+    def _encode(self, frame: Any) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except self._av.error.FFmpegError as error:
+            # A full disk must look like one, whoever met it first.
+            raise OSError(error.errno, error.strerror, str(self._file)) from error
 
 
 def read_video(file: Path, num_frames: int, height: int, width: int) -> np.ndarray:

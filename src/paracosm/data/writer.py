@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -132,14 +132,16 @@ class EpisodeWriter:
         self._left_out: dict[str, None] = {}
         self._stack = contextlib.ExitStack()
         self._open = True
+        self._video: VideoWriter | None = None
+        self._inputs: TextIO | None = None
         self._folder = self._stack.enter_context(whole_folder(self.path))
         with self._guard():
             self._frames = self._stack.enter_context(_FramesFile(self._folder, info, frames))
-            self._video = None
             if video:
                 file = self._folder / VIDEO_FILE
                 self._video = VideoWriter(file, info.fps, info.height, info.width, "h264")
-            self._inputs = (self._folder / INPUTS_FILE).open("w") if recipe.policy == "person" else None
+            if recipe.policy == "person":
+                self._inputs = (self._folder / INPUTS_FILE).open("w")
             if recipe.start is not None:
                 np.save(self._folder / START_FILE, recipe.start)
 
@@ -150,6 +152,7 @@ class EpisodeWriter:
 
     def begin(self, frame: Frame) -> None:
         """Write the first frame, which no control led to."""
+        self._need_open()
         if self._rows:
             raise DataError(
                 f"{self.path} has begun already; call step(control, frame) from the second frame on"
@@ -168,6 +171,7 @@ class EpisodeWriter:
             ControlError: when the world does not offer the control.
             DataError: when the frame has the wrong size, or the disk is full; the episode is then discarded.
         """
+        self._need_open()
         if not self._rows:
             raise DataError(
                 f"{self.path} has no first frame yet; call begin(frame) before step(control, frame)"
@@ -287,20 +291,24 @@ class EpisodeWriter:
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
         """Discard the episode when writing fails, so that nothing half is left on a full disk."""
-        if not self._open:
-            raise DataError(f"{self.path} is closed; open a new EpisodeWriter")
+        self._need_open()
         try:
             yield
         except BaseException as error:
             self._abandon(error)
             raise
 
+    def _need_open(self) -> None:
+        if not self._open:
+            raise DataError(f"{self.path} is closed; open a new EpisodeWriter")
+
     def _abandon(self, error: BaseException) -> None:
         self._open = False
-        for file in (self._video, self._inputs):
-            if file is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    file.close()
+        if self._video is not None:
+            self._video.abandon()
+        if self._inputs is not None:
+            with contextlib.suppress(OSError):
+                self._inputs.close()
         with contextlib.suppress(_DiscardedError):
             self._stack.__exit__(type(error), error, error.__traceback__)
 
@@ -358,11 +366,11 @@ class _FramesFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError):
             if self._raw is not None:
                 self._raw.close()
             elif self._video is not None:
-                self._video.close()
+                self._video.abandon()
 
     def _write_header(self) -> None:
         """Write the .npy header; numpy pads it so that a longer first axis never moves the pixels."""

@@ -1,9 +1,9 @@
 """A scripted player for CoinRun that knows the level: it roams all of it, plays about, then takes the coin.
 
 An episode is a row of errands. Most lead to a column of the level, drawn evenly, so that left and right are
-walked alike and the whole level scrolls by; some are play: stand, hop, hold something. Before each step the player
-looks ahead: keys after which nothing could save it any more are replaced, but for a few reckless episodes, so that
-deaths are seen too. This file does NOT look at pictures.
+walked alike and the whole level scrolls by; some are play: stand, hop, hold something. Before each step the
+player looks ahead: keys after which nothing could save it any more are replaced, but for a few reckless
+episodes, so that deaths are seen too. This file does NOT look at pictures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _CONTROLS: dict[Keys, Control] = {
     for jump in (False, True)
 }
 _PLAYS: tuple[tuple[Keys, float], ...] = (
-    ((0, False), 0.25), ((0, True), 0.2), ((-1, False), 0.15), ((1, False), 0.15), ((-1, True), 0.125), ((1, True), 0.125),
+    ((0, False), 0.25), ((0, True), 0.2), ((-1, False), 0.15),
+    ((1, False), 0.15), ((-1, True), 0.125), ((1, True), 0.125),
 )  # fmt: skip
 _HORIZON = 50
 """Steps that a rescue is followed at most; the deepest falls take 40."""
@@ -54,7 +55,9 @@ class CoinRunExplorerConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares and counts that make no sense."""
-        if self.errands < 0 or not all(0 <= s <= 1 for s in (self.play_share, self.hop_share, self.reckless_share)):
+        if self.errands < 0 or not all(
+            0 <= s <= 1 for s in (self.play_share, self.hop_share, self.reckless_share)
+        ):
             raise ConfigError("errands must be >= 0 and the shares of the CoinRun explorer between 0 and 1")
 
 
@@ -163,7 +166,14 @@ class CoinRunExplorer:
         if self._is_safe(body, wanted, time, 1):
             return wanted
         across = wanted[0] or (1 if body.vx > 0 else -1)
-        for keys in ((across, True), (0, False), (-across, False), (across, False), (-across, True), (0, True)):
+        for keys in (
+            (across, True),
+            (0, False),
+            (-across, False),
+            (across, False),
+            (-across, True),
+            (0, True),
+        ):
             if keys != wanted and self._is_safe(body, keys, time, 1):
                 self._hold = min(self._hold, 2)
                 return keys

@@ -1,7 +1,8 @@
 """What would happen to CoinRun's player: walks and leaps computed ahead on the level's own tiles.
 
-The game's motion rules in plain Python, a little coarser than the game (four moves a step where it makes up to six), with slimes that walk their beat and a safety margin around everything deadly. This file does NOT decide what to
-do; ``coinrun`` does.
+The game's motion rules in plain Python, a little coarser than the game (four moves a step where it makes up
+to six), with slimes that walk their beat and a safety margin around everything deadly. This file does NOT
+decide what to do; ``coinrun`` does.
 
 Source: https://github.com/openai/procgen, ``games/coinrun.cpp`` and ``basic-abstract-game.cpp``.
 """
@@ -142,7 +143,7 @@ class Level:
             else:
                 y, free = self._sink(x, y + move_y, feet_before)
                 free_y += free
-        # As in the game, a speed is cut by the share of moves that were blocked, so a landing takes two steps.
+        # As in the game, a speed is cut by the share of moves that were blocked; so a landing takes two steps.
         vx, vy = vx * free_x / _MOVES, vy * free_y / _MOVES
         return Body(x, y, vx, vy, vy == 0.0)
 

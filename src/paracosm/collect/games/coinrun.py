@@ -1,7 +1,8 @@
 """The real CoinRun as a World: run right, jump over pits, saws and slimes, take the coin.
 
-Adds to ``ProcgenWorld`` what CoinRun's levels mean: what happened, what stands where, a choice of looks, and the true
-last picture of an episode. This file does NOT decide how to play; ``explorers/coinrun.py`` does.
+Adds to ``ProcgenWorld`` what CoinRun's levels mean: what happened, what stands where, a choice of looks,
+and the true last picture of an episode. This file does NOT decide how to play; ``explorers/coinrun.py``
+does.
 
 Source: https://github.com/openai/procgen, ``games/coinrun.cpp``.
 """
@@ -74,7 +75,7 @@ LOOKS: Mapping[LookName, Look] = {
     "desert": Look(background=18, background_stretch=0.3, ground=3, player=1, slime=6),
     "winter": Look(background=17, background_stretch=0.3, ground=4, player=2, slime=8),
 }
-"""The narrow looks: one picture of the world to learn instead of 62 backgrounds, 6 grounds, 5 players and 9 slimes."""
+"""The narrow looks: one scenery to learn instead of 62 backgrounds, 6 grounds, 5 players and 9 slimes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +115,18 @@ def level_seeds(split: Literal["train", "held_out"], count: int, offset: int = 0
     first, last = {"train": (0, HELD_OUT_START), "held_out": (HELD_OUT_START, LEVEL_LIMIT)}[split]
     available = last - first - _SPARE_LEVELS
     if count < 1 or offset < 0 or offset + count > available:
-        raise ConfigError(f"{count} {split} levels from {offset} on do not exist; the split has {available} levels")
+        raise ConfigError(
+            f"{count} {split} levels from {offset} on do not exist; the split has {available} levels"
+        )
     return range(first + offset, first + offset + count)
 
 
 class CoinRunWorld(ProcgenWorld):
     """The real CoinRun.
 
-    ``frame.truth`` holds reward, ended, events (coin, died, timed_out, jumped, landed), pose (x, y, vx, vy in tiles and
-    tiles a step, y upward), camera (x, y of the picture's centre and tiles_across), level_seed and level_complete.
+    ``frame.truth`` holds reward, ended, events (coin, died, timed_out, jumped, landed), pose (x, y in tiles,
+    vx, vy in tiles a step, y upward), camera (x, y of the picture's centre and tiles_across), level_seed and
+    level_complete. The last frame of an episode is the true last picture, made by replaying the last step.
 
     Example:
         >>> world = CoinRunWorld(CoinRunConfig(look="meadow", min_length=20))
@@ -130,7 +134,7 @@ class CoinRunWorld(ProcgenWorld):
         >>> frame = world.step(Control({"right", "up"}))
     """
 
-    def __init__(self, config: CoinRunConfig = CoinRunConfig()) -> None:  # noqa: B008  a frozen config is no mutable default
+    def __init__(self, config: CoinRunConfig = CoinRunConfig()) -> None:
         """Find the game (fetching it on first use) and start it.
 
         Raises:
@@ -181,7 +185,9 @@ class CoinRunWorld(ProcgenWorld):
                 break
             level = self.level_of(level + 1 - self.config.start_level)
         else:
-            raise WorldError(f"no level from {self.config.start_level} on has {self._min_length} tiles; lower min_length")
+            raise WorldError(
+                f"no level from {self.config.start_level} on has {self._min_length} tiles; lower min_length"
+            )
         if self._look is not None:
             state = _dress(state, self._look)
             game.set_state(state.data)
@@ -201,7 +207,8 @@ class CoinRunWorld(ProcgenWorld):
     def _last_picture(self, game: ProcgenGame, before: Frame) -> np.ndarray:
         """Draw the moment at which the episode ended, which the binary passes over.
 
-        The last step is played once more with coin, lava and enemies out of reach, then they are put back and drawn.
+        The last step is played once more with coin, lava and enemies out of reach, then they are put back
+        and drawn.
         """
         reward, complete = game.reward, game.level_complete
         game.set_state(self._keyframe)
@@ -214,12 +221,16 @@ class CoinRunWorld(ProcgenWorld):
         tiles[np.isin(tiles, (COIN, LAVA_BODY, LAVA_TOP))] = EMPTY
         game.set_state(true.with_entities(entities).with_tiles(tiles).replace(timeout=TIME_LIMIT * 2).data)
         game.act(self._actions[-1])
-        assert not game.first, f"level {self._level} ended at frame {before.index + 1} though nothing could end it"
+        assert not game.first, (
+            f"level {self._level} ended at frame {before.index + 1} though nothing could end it"
+        )
         last = GameState(game.get_state())
         entities = last.entities.copy()
         entities["collision_margin"] = 0.0
         last = last.with_entities(entities).with_tiles(true.tiles)
-        game.set_state(last.replace(timeout=TIME_LIMIT, reward=reward, done=1, level_complete=int(complete)).data)
+        game.set_state(
+            last.replace(timeout=TIME_LIMIT, reward=reward, done=1, level_complete=int(complete)).data
+        )
         return game.image
 
     def _ending(self, game: ProcgenGame, index: int) -> str:

@@ -1,10 +1,11 @@
 """The binding to Procgen's own binary: sixteen real games behind eight C functions, one game per object.
 
-Knows the C interface (libenv, version 1) and the options; needs ctypes and numpy only, so the game's old pins do not
-matter. This file does NOT know what a state means (``procgen_state``), where the game lies (``procgen_install``) or what
-a world is (``procgen_world``).
+Knows the C interface (libenv, version 1) and the options; needs ctypes and numpy only, so the game's old
+pins do not matter. This file does NOT know what a state means (``procgen_state``), where the game lies
+(``procgen_install``) or what a world is (``procgen_world``).
 
-Source: https://github.com/openai/gym3 ``libenv.h`` (the interface), https://github.com/openai/procgen (the games).
+Source: https://github.com/openai/gym3 ``libenv.h`` (the interface), https://github.com/openai/procgen (the
+games).
 """
 
 from __future__ import annotations
@@ -76,15 +77,25 @@ class ProcgenConfig:
 
     def __post_init__(self) -> None:
         if self.game not in get_args(ProcgenName):
-            raise ConfigError(f'game "{self.game}" is not in Procgen; choose one of {list(get_args(ProcgenName))}')
+            raise ConfigError(
+                f'game "{self.game}" is not in Procgen; choose one of {list(get_args(ProcgenName))}'
+            )
         if self.difficulty not in _DIFFICULTY_NUMBER:
-            raise ConfigError(f'difficulty "{self.difficulty}" is unknown; choose one of {list(_DIFFICULTY_NUMBER)}')
+            raise ConfigError(
+                f'difficulty "{self.difficulty}" is unknown; choose one of {list(_DIFFICULTY_NUMBER)}'
+            )
         games = _SPECIAL_GAMES.get(self.difficulty)
         if games is not None and self.game not in games:
-            raise ConfigError(f'difficulty "{self.difficulty}" is only for {sorted(games)}; use easy or hard for {self.game}')
-        if not (0 <= self.start_level and 0 <= self.num_levels and self.start_level + self.num_levels <= LEVEL_LIMIT):
             raise ConfigError(
-                f"start_level {self.start_level} with num_levels {self.num_levels} leaves the levels there are; "
+                f'difficulty "{self.difficulty}" is only for {sorted(games)}; use easy or hard here'
+            )
+        if not (
+            self.start_level >= 0
+            and self.num_levels >= 0
+            and self.start_level + self.num_levels <= LEVEL_LIMIT
+        ):
+            raise ConfigError(
+                f"start_level {self.start_level} with num_levels {self.num_levels} is outside the levels; "
                 f"keep both >= 0 and their sum <= {LEVEL_LIMIT}"
             )
 
@@ -112,7 +123,11 @@ class ProcgenGame:
         names = self._info_names()
         # The binary keeps these addresses until it is closed, so the arrays live as long as this object.
         self._info = {name: np.zeros(1, np.int32) for name in names}
-        self._pointers = [_addresses([self._observation]), _addresses(list(self._info.values())), _addresses([self._action])]
+        self._pointers = [
+            _addresses([self._observation]),
+            _addresses(list(self._info.values())),
+            _addresses([self._action]),
+        ]
         observation, info, action = self._pointers
         buffers = _Buffers(observation, self._reward.ctypes.data, self._first.ctypes.data, info, action)
         self._library.libenv_set_buffers(self._handle, ctypes.byref(buffers))
@@ -161,7 +176,7 @@ class ProcgenGame:
         self._library.libenv_observe(self.handle)
 
     def get_state(self) -> bytes:
-        """Return the whole state, about 40 kB; takes 0.3 ms, most of it for printing three random generators."""
+        """Return the whole state, about 40 kB; 0.3 ms, most of it for printing three random generators."""
         size = self._library.get_state(self.handle, 0, self._state, _STATE_BYTES)
         return ctypes.string_at(self._state, size)
 
@@ -210,8 +225,11 @@ SPECIAL_KEYS = ("d", "a", "w", "s", "q", "e")
 
 class _Option(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char * 128), ("dtype", ctypes.c_int), ("count", ctypes.c_int), ("data", ctypes.c_void_p)
-    )  # fmt: skip
+        ("name", ctypes.c_char * 128),
+        ("dtype", ctypes.c_int),
+        ("count", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+    )
 
 
 class _Options(ctypes.Structure):
@@ -219,11 +237,16 @@ class _Options(ctypes.Structure):
 
 
 class _TensorType(ctypes.Structure):
-    # shape before ndim: the header of another build has them the other way round, which corrupts the heap here.
+    # shape before ndim: another build's header has them the other way round, which corrupts the heap here.
     _fields_ = (
-        ("name", ctypes.c_char * 128), ("scalar_type", ctypes.c_int), ("dtype", ctypes.c_int),
-        ("shape", ctypes.c_int * 16), ("ndim", ctypes.c_int), ("low", ctypes.c_int32), ("high", ctypes.c_int32),
-    )  # fmt: skip
+        ("name", ctypes.c_char * 128),
+        ("scalar_type", ctypes.c_int),
+        ("dtype", ctypes.c_int),
+        ("shape", ctypes.c_int * 16),
+        ("ndim", ctypes.c_int),
+        ("low", ctypes.c_int32),
+        ("high", ctypes.c_int32),
+    )
 
 
 class _Buffers(ctypes.Structure):
@@ -260,7 +283,7 @@ def _explain_load(path: Path, error: OSError) -> MissingPackageError:
     text = str(error)
     if any(name in text for name in ("libGL", "libglib", "libgthread")):
         return MissingPackageError(
-            f"Procgen needs a system library that is missing ({text}); run: apt-get install libgl1 libglib2.0-0"
+            f"Procgen misses a system library ({text}); run: apt-get install libgl1 libglib2.0-0"
         )
     return MissingPackageError(f"{path} cannot be loaded ({text}); run: paracosm doctor --install coinrun")
 

@@ -1,8 +1,9 @@
 """Finding Procgen on this machine, and fetching it once.
 
-Procgen's wheel pins an old numpy and two old libraries for its Python part, which Paracosm does not use; so the game is
-no ordinary extra. The wheel is fetched by pip, compared with the checksum below and unpacked into the user's cache.
-The binary in it knows nothing of Python versions, so one wheel serves all. This file does NOT load or run the game.
+Procgen's wheel pins an old numpy and two old libraries for its Python part, which Paracosm does not use; so
+the game is no ordinary extra. The wheel is fetched by pip, compared with the checksum below and unpacked
+into the user's cache. The binary in it knows nothing of Python versions, so one wheel serves all. This file
+does NOT load or run the game.
 
 Source: https://pypi.org/project/procgen-mirror/0.10.7/, a re-upload of https://github.com/openai/procgen.
 """
@@ -16,7 +17,6 @@ import importlib.util
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +29,7 @@ from paracosm.core.errors import MissingPackageError
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "PARACOSM_PROCGEN"
-"""Environment variable that names a folder with ``assets/`` and ``prebuilt/libenv.so``, before any other place."""
+"""Environment variable naming a folder with ``assets/`` and ``prebuilt/libenv.so``; it comes first."""
 
 PACKAGE = "procgen-mirror==0.10.7"
 """What is fetched."""
@@ -63,7 +63,8 @@ def find_game() -> Path | None:
         folder = _data_folder(Path(named))
         if folder is None:
             raise MissingPackageError(
-                f"{FOLDER_VARIABLE}={named} holds no prebuilt/libenv.so and assets/; name Procgen's data folder or unset it"
+                f"{FOLDER_VARIABLE}={named} holds no prebuilt/libenv.so and assets/; "
+                "name Procgen's data folder or unset it"
             )
         return folder
     return _data_folder(cache_folder()) or _installed_package()
@@ -85,7 +86,7 @@ def need_game() -> Path:
 
 
 def install_game(*, download: Sequence[str] = _DOWNLOAD) -> Path:
-    """Fetch Procgen into the cache, unless it is there; says in the log what is fetched and under which licences.
+    """Fetch Procgen into the cache, unless it is there; the log says what is fetched and its licences.
 
     Args:
         download: arguments for ``python -m pip``; the folder is added.
@@ -94,7 +95,8 @@ def install_game(*, download: Sequence[str] = _DOWNLOAD) -> Path:
         The folder with ``assets/`` and ``prebuilt/libenv.so``.
 
     Raises:
-        MissingPackageError: on another system than Linux x86_64, without network, or when the checksum differs.
+        MissingPackageError: on another system than Linux x86_64, without network, or when the checksum
+        differs.
     """
     target = cache_folder()
     found = _data_folder(target)
@@ -117,7 +119,9 @@ def install_game(*, download: Sequence[str] = _DOWNLOAD) -> Path:
             unpacked.rename(target)
     found = _data_folder(target)
     if found is None:
-        raise MissingPackageError(f"{target} could not be filled with Procgen; free some space, delete it and run: {INSTALL_COMMAND}")
+        raise MissingPackageError(
+            f"{target} could not be filled; delete it, free some space and run: {INSTALL_COMMAND}"
+        )
     return found
 
 
@@ -134,7 +138,10 @@ def _fetch(folder: Path, download: Sequence[str]) -> Path:
     wheels = list(folder.glob("*.whl"))
     if result.returncode != 0 or len(wheels) != 1:
         reason = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise MissingPackageError(f"Procgen is not installed and pip could not fetch it ({reason}); with a network run: {INSTALL_COMMAND}")
+        raise MissingPackageError(
+            f"Procgen is not installed and pip could not fetch it ({reason}); "
+            f"with a network run: {INSTALL_COMMAND}"
+        )
     digest = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
     if digest != WHEEL_SHA256:
         raise MissingPackageError(

@@ -1,8 +1,9 @@
-"""Where the player is, read twice: from the saved state (slow, always right) or from the game's memory (fast).
+"""Where the player is: read from the saved state (slow, always right) or from the game's memory (fast).
 
-Saving a state prints three random generators and takes five times as long as a step, so reading it at every step would
-cost most of the recording speed. For the binary whose memory layout is known, the four numbers are read where they lie,
-after one comparison with the saved state. Any other binary takes the slow way. This file does NOT play.
+Saving a state prints three random generators and takes five times as long as a step, so reading it at every
+step would cost most of the recording speed. For the binary whose memory layout is known, the four numbers
+are read where they lie, after one comparison with the saved state. Any other binary takes the slow way.
+This file does NOT play.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Any of Procgen's sixteen games as a World: a seed is a level, same seed and same controls give the same bytes.
+"""Any of Procgen's sixteen games as a World: a seed is a level, same seed and controls give the same bytes.
 
 This file does NOT know what stands in a level; ``coinrun`` adds that for its game.
 """
@@ -77,7 +77,7 @@ class ProcgenWorld:
             width=COLUMNS,
             controls=ControlSpace(keys=tuple(keys), bindings=bindings),
             engine=binary_version(folder),
-            description=f"The real {config.game} from Procgen, {config.difficulty} levels; every seed is a level.",
+            description=f"The real {config.game} from Procgen, {config.difficulty}; every seed is a level.",
         )
         self._read_player = player_reader(self._game, self._info.engine)
         self._player: Player = (0.0, 0.0, 0.0, 0.0)
@@ -92,14 +92,15 @@ class ProcgenWorld:
         return self._info
 
     def level_of(self, seed: int) -> int:
-        """Return the level that ``reset(seed)`` opens: start_level + seed, wrapped to num_levels if that is not 0.
+        """Return the level that ``reset(seed)`` opens: start_level + seed, wrapped at num_levels.
 
         Raises:
             WorldError: when the seed is negative.
         """
         if seed < 0:
             raise WorldError(f"seed {seed} is negative; use an integer >= 0")
-        return self.config.start_level + seed % (self.config.num_levels or LEVEL_LIMIT - self.config.start_level)
+        first = self.config.start_level
+        return first + seed % (self.config.num_levels or LEVEL_LIMIT - first)
 
     def reset(
         self,
@@ -139,7 +140,9 @@ class ProcgenWorld:
         image = self._last_picture(game, frame) if ended else game.image
         before, self._player = self._player, self._read_player()
         events = self._events(before, self._player, self._ending(game, frame.index + 1) if ended else None)
-        self._frame = Frame(image=image, index=frame.index + 1, truth=self._truth(game, control, ended, events))
+        self._frame = Frame(
+            image=image, index=frame.index + 1, truth=self._truth(game, control, ended, events)
+        )
         return self._frame
 
     def snapshot(self) -> Snapshot:
@@ -163,7 +166,9 @@ class ProcgenWorld:
         check_snapshot(self._info, snapshot)
         saved: _Saved = snapshot.payload
         if saved.config != self.config:
-            raise WorldError(f"the snapshot was taken in {self._info.name} with other settings: {saved.config}")
+            raise WorldError(
+                f"the snapshot was taken in {self._info.name} with other settings: {saved.config}"
+            )
         game = self._open_game()
         game.set_state(saved.state)
         self._level = saved.level
@@ -187,8 +192,8 @@ class ProcgenWorld:
         return self._game
 
     def _enter(self, game: ProcgenGame, level: int) -> int:
-        """Put the game at the first frame of a level; returns the level, which a game may choose otherwise."""
-        # The forced reset draws its level from this range of one. Making the game anew would take 100 times longer.
+        """Put the game at the first frame of a level; returns the level, which a game may change."""
+        # The forced reset draws its level from this range of one; making the game anew takes ten times longer.
         game.set_state(self._cradle.replace(level_seed_low=level, level_seed_high=level + 1).data)
         game.act(FORCE_RESET)
         return level
@@ -201,7 +206,7 @@ class ProcgenWorld:
         game.act(action)
 
     def _last_picture(self, game: ProcgenGame, before: Frame) -> np.ndarray:
-        """Return the picture of an ended frame: the frame before, because the binary already shows the next level."""
+        """Return the picture of an ended frame: the one before, since the binary shows the next level."""
         return before.image
 
     def _ending(self, game: ProcgenGame, index: int) -> str:

@@ -27,7 +27,13 @@ def make_frames(count: int, seed: int = 0) -> list[Frame]:
         Frame(
             image=image,
             index=index,
-            truth={"reward": float(index), "ended": False, "events": ("shot",), "pose": {"x": index / 2}, "health": 9},
+            truth={
+                "reward": float(index),
+                "ended": False,
+                "events": ("shot",),
+                "pose": {"x": index / 2},
+                "health": 9,
+            },
         )
         for index, image in enumerate(images)
     ]

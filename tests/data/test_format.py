@@ -16,7 +16,9 @@ from paracosm.data.format import flatten_truth, info_from_json, info_to_json
 from .recordings import INFO, SPACE, make_frames, write_episode
 
 ANGLES = st.tuples(st.floats(-30, 30), st.floats(-10, 10))
-TEXTS = st.none() | st.text(max_size=8) | st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2)
+TEXTS = (
+    st.none() | st.text(max_size=8) | st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2)
+)
 CONTROLS = st.builds(
     Control,
     keys=st.sets(st.sampled_from(SPACE.keys)),
@@ -65,12 +67,16 @@ def test_truth_comes_back_by_column(tmp_path: Path) -> None:
     assert episode.truth("truth_health").tolist() == [9] * 4
     assert episode.truth("ended").tolist() == [False] * 4
     assert list(episode.truth("events")[0]) == ["shot"]
-    with pytest.raises(DataError, match='has no column "depth"; it has frame, key_forward'):
+    with pytest.raises(DataError, match=r'has no column "depth"; it has frame, key_forward'):
         episode.truth("depth")
 
 
 def test_truth_that_no_row_can_take_is_named(tmp_path: Path) -> None:
-    frame = Frame(image=np.zeros((6, 10, 3), np.uint8), index=0, truth={"depth": np.zeros((6, 100)), "near": {"wall": 3}})
+    frame = Frame(
+        image=np.zeros((6, 10, 3), np.uint8),
+        index=0,
+        truth={"depth": np.zeros((6, 100)), "near": {"wall": 3}},
+    )
     row, left_out = flatten_truth(frame)
     assert row == {"truth_near.wall": 3}
     assert left_out == ["truth_depth"]
@@ -95,9 +101,13 @@ def test_the_world_description_survives(tmp_path: Path) -> None:
 def test_a_recording_without_controls_says_so(tmp_path: Path) -> None:
     episode = write_episode(tmp_path, [None, None])
     assert not episode.has_controls
-    with pytest.raises(DataError, match="is an imported video without controls; label it by an inverse-dynamics model first"):
+    with pytest.raises(
+        DataError, match=r"is an imported video without controls; label it by an inverse-dynamics model first"
+    ):
         _ = episode.control_vectors
-    with pytest.raises(DataError, match="controls for some steps only; give one for every step or None for every step"):
+    with pytest.raises(
+        DataError, match=r"controls for some steps only; give one for every step or None for every step"
+    ):
         write_episode(tmp_path, [Control(), None], name="half")
 
 

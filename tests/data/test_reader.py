@@ -25,15 +25,19 @@ def edit(file: Path, **changes: object) -> None:
 def test_truncated_frames_are_refused_by_name(episode: EpisodeRef) -> None:
     file = episode.path / "frames.npy"
     file.write_bytes(file.read_bytes()[:-50])
-    with pytest.raises(DataError, match=r"frames.npy is 1878 bytes long, 1928 were written; restore it or record"):
+    with pytest.raises(
+        DataError, match=r"frames.npy is 1878 bytes long, 1928 were written; restore it or record"
+    ):
         _ = episode.frames
-    with pytest.raises(DataError, match="frames.npy is 1878 bytes long"):
+    with pytest.raises(DataError, match=r"frames.npy is 1878 bytes long"):
         episode.read_frames(0, 1)
 
 
 def test_missing_frames_are_refused_by_name(episode: EpisodeRef) -> None:
     (episode.path / "frames.npy").unlink()
-    with pytest.raises(DataError, match=r"frames.npy is missing; restore it from a copy or record the episode anew"):
+    with pytest.raises(
+        DataError, match=r"frames.npy is missing; restore it from a copy or record the episode anew"
+    ):
         _ = episode.frames
 
 
@@ -60,13 +64,17 @@ def test_a_table_of_another_length_is_refused(episode: EpisodeRef) -> None:
     stored["files"]["steps.parquet"]["bytes"] = file.stat().st_size
     (episode.path / "episode.json").write_text(json.dumps(stored))
     changed = Dataset(episode.path.parent.parent).episode(0)
-    with pytest.raises(DataError, match=r"steps.parquet has 5 rows for 10 frames; restore it or record the episode anew"):
+    with pytest.raises(
+        DataError, match=r"steps.parquet has 5 rows for 10 frames; restore it or record the episode anew"
+    ):
         _ = changed.table
 
 
 def test_a_newer_format_is_refused(episode: EpisodeRef) -> None:
     edit(episode.path / "episode.json", format_version=99)
-    with pytest.raises(DataError, match=r"episode.json has format version 99, this Paracosm reads up to 1; update"):
+    with pytest.raises(
+        DataError, match=r"episode.json has format version 99, this Paracosm reads up to 1; update"
+    ):
         Dataset(episode.path.parent.parent)
 
 
@@ -90,10 +98,10 @@ def test_a_folder_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset.json is missing"):
         Dataset(tmp_path)
     (tmp_path / "dataset.json").write_text("{}")
-    with pytest.raises(DataError, match="has no format_version, so it is no Paracosm recording"):
+    with pytest.raises(DataError, match=r"has no format_version, so it is no Paracosm recording"):
         Dataset(tmp_path)
     (tmp_path / "dataset.json").write_text('{"format_version": 1, "world": {}}')
-    with pytest.raises(DataError, match="does not describe a world"):
+    with pytest.raises(DataError, match=r"does not describe a world"):
         Dataset(tmp_path)
 
 
@@ -105,11 +113,11 @@ def test_a_half_written_episode_is_not_seen(episode: EpisodeRef) -> None:
 def test_episodes_are_found_by_number_and_by_name(episode: EpisodeRef) -> None:
     dataset = Dataset(episode.path.parent.parent)
     assert dataset.episode(0).name == dataset.episode("episode-000000").name
-    with pytest.raises(DataError, match="has no episode 3; it has 1, counted from 0"):
+    with pytest.raises(DataError, match=r"has no episode 3; it has 1, counted from 0"):
         dataset.episode(3)
-    with pytest.raises(DataError, match="has no episode dream; it has 1, such as episode-000000"):
+    with pytest.raises(DataError, match=r"has no episode dream; it has 1, such as episode-000000"):
         dataset.episode("dream")
-    with pytest.raises(DataError, match="has frames 0 to 9; frames 8 to 10 are not among them"):
+    with pytest.raises(DataError, match=r"has frames 0 to 9; frames 8 to 10 are not among them"):
         episode.read_frames(8, 11)
 
 
@@ -131,7 +139,9 @@ def test_labels_have_a_row_for_each_frame_and_a_version(episode: EpisodeRef) -> 
     dataset = Dataset(folder)
     assert dataset.read_labels("motion", 1, episode.name)["speed"].to_pylist() == [0.5] * 10
     assert dataset.read_labels("motion", 2, episode.name)["frame"].to_pylist() == list(range(10))
-    with pytest.raises(DataError, match="labels speed of episode-000000 have 3 rows, the episode has 10 frames"):
+    with pytest.raises(
+        DataError, match=r"labels speed of episode-000000 have 3 rows, the episode has 10 frames"
+    ):
         write_labels(folder, "motion", 3, episode.name, {"speed": [1, 2, 3]})
     with pytest.raises(DataError, match=r"motion/v9/episode-000000.parquet is missing"):
         dataset.read_labels("motion", 9, episode.name)

@@ -25,9 +25,14 @@ def leftovers(path: Path) -> list[str]:
 
 def test_a_failed_episode_leaves_nothing(tmp_path: Path) -> None:
     prepare_dataset(tmp_path, INFO)
-    with pytest.raises(RuntimeError), EpisodeWriter(tmp_path, "one", INFO, RECIPE) as writer:
-        writer.begin(make_frames(1)[0])
-        raise RuntimeError
+
+    def fail() -> None:
+        with EpisodeWriter(tmp_path, "one", INFO, RECIPE) as writer:
+            writer.begin(make_frames(1)[0])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert leftovers(tmp_path) == []
 
 
@@ -52,10 +57,12 @@ def test_a_full_disk_while_frames_are_written_is_told_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(writer._frames, "add", fail)
-    with pytest.raises(DataError, match="two could not be written .No space left on device.; free some space"):
+    with pytest.raises(
+        DataError, match=r"two could not be written .No space left on device.; free some space"
+    ):
         writer.step(Control(), frames[1])
     assert leftovers(tmp_path) == ["episode-000000"]
-    with pytest.raises(DataError, match="two is closed; open a new EpisodeWriter"):
+    with pytest.raises(DataError, match=r"two is closed; open a new EpisodeWriter"):
         writer.step(Control(), frames[2])
 
 
@@ -66,13 +73,13 @@ def test_a_full_disk_while_the_table_is_written_is_told_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pq, "write_table", fail)
-    with pytest.raises(DataError, match="could not be written .No space left on device.; free some space"):
+    with pytest.raises(DataError, match=r"could not be written .No space left on device.; free some space"):
         write_episode(tmp_path, [Control()])
     assert leftovers(tmp_path) == []
 
 
 def test_a_control_that_is_not_offered_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ControlError, match="keys .'fly'. are not offered"):
+    with pytest.raises(ControlError, match=r"keys .'fly'. are not offered"):
         write_episode(tmp_path, [Control({"fly"})])
     assert leftovers(tmp_path) == []
 
@@ -80,9 +87,18 @@ def test_a_control_that_is_not_offered_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frame", "text"),
     [
-        (Frame(image=np.zeros((5, 10, 3), np.uint8), index=0), r"has shape \(5, 10, 3\) and type uint8; game:test promises"),
-        (Frame(image=np.zeros((6, 10, 3), np.float32), index=0), "and type float32; game:test promises uint8"),
-        (Frame(image=np.zeros((6, 10, 3), np.uint8), index=2), "frame 2 came where frame 0 of .* was due; write every frame"),
+        (
+            Frame(image=np.zeros((5, 10, 3), np.uint8), index=0),
+            r"has shape \(5, 10, 3\) and type uint8; game:test promises",
+        ),
+        (
+            Frame(image=np.zeros((6, 10, 3), np.float32), index=0),
+            "and type float32; game:test promises uint8",
+        ),
+        (
+            Frame(image=np.zeros((6, 10, 3), np.uint8), index=2),
+            "frame 2 came where frame 0 of .* was due; write every frame",
+        ),
     ],
 )
 def test_a_frame_that_does_not_fit_is_refused(tmp_path: Path, frame: Frame, text: str) -> None:
@@ -101,7 +117,7 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
     writer.begin(frames[0])
     with pytest.raises(DataError, match=r"has begun already; call step\(control, frame\)"):
         writer.begin(frames[0])
-    with pytest.raises(DataError, match='was not opened for a person; set the recipe.s policy to "person"'):
+    with pytest.raises(DataError, match=r'was not opened for a person; set the recipe.s policy to "person"'):
         writer.add_input({"code": "KeyW"})
     writer.close()
     writer.close()
@@ -111,24 +127,28 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
 def test_an_empty_episode_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     prepare_dataset(tmp_path, INFO)
     writer = EpisodeWriter(tmp_path, "one", INFO, RECIPE)
-    with pytest.raises(DataError, match="one got no frame, so nothing was written"):
+    with pytest.raises(DataError, match=r"one got no frame, so nothing was written"):
         writer.close()
     assert leftovers(tmp_path) == []
 
 
 def test_a_name_is_taken_once_and_is_a_plain_name(tmp_path: Path) -> None:
     write_episode(tmp_path, [])
-    with pytest.raises(DataError, match="episode-000000 exists already; choose another name or delete it first"):
+    with pytest.raises(
+        DataError, match=r"episode-000000 exists already; choose another name or delete it first"
+    ):
         write_episode(tmp_path, [])
     for name in ("", "../up", ".hidden"):
-        with pytest.raises(DataError, match="is no plain folder name; use letters, digits and dashes"):
+        with pytest.raises(DataError, match=r"is no plain folder name; use letters, digits and dashes"):
             EpisodeWriter(tmp_path, name, INFO, RECIPE)
 
 
 def test_a_dataset_holds_one_world(tmp_path: Path) -> None:
     write_episode(tmp_path, [])
     other = dataclasses.replace(INFO, height=12)
-    with pytest.raises(DataError, match="holds recordings whose height is 6, this world's is 12; record into another folder"):
+    with pytest.raises(
+        DataError, match=r"holds recordings whose height is 6, this world's is 12; record into another folder"
+    ):
         prepare_dataset(tmp_path, other)
     prepare_dataset(tmp_path, dataclasses.replace(INFO, engine="test 2"))
     (tmp_path / "dataset.json").unlink()
@@ -148,5 +168,5 @@ def test_raw_inputs_of_a_person_are_kept(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "episodes").write_text("a file where a folder belongs")
-    with pytest.raises(DataError, match="could not be written"):
+    with pytest.raises(DataError, match=r"could not be written"):
         EpisodeWriter(tmp_path, "one", INFO, RECIPE)

@@ -23,8 +23,8 @@ fast:  ## what takes no longer than a cup of tea
 golden:  ## write the stored figures of tests/golden anew; review the diff
 	PARACOSM_WRITE_GOLDEN=1 pytest tests/golden -n 0
 
-docs:  ## regenerate docs/cli.md and build the site into site/
-	$(PYTHON) -m paracosm.cli.reference docs/cli.md
+docs:  ## write the generated pages anew and build the site into site/
+	$(PYTHON) -m tests.docs.generate
 	zensical build --clean
 
 bench:  ## measure this machine; every script writes its result beside itself

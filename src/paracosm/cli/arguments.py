@@ -96,23 +96,22 @@ def _captured(said: io.StringIO) -> Any:
 
 
 def _one_line(box: str) -> str:
-    """Turn tyro's box into its first sentence and the options that it suggests."""
-    lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()[1:]]
+    """Turn tyro's box (a title, then sections between rules) into its first sentence and a suggestion."""
+    lines = [line.strip("│╭╮╰╯ \t") for line in box.strip().splitlines()[1:]]
     sections: list[list[str]] = [[]]
     for line in lines:
-        if line:
-            sections[-1].append(line)
-        elif sections[-1]:
+        if set(line) <= set("-─"):
             sections.append([])
-    first = " ".join(sections[0]).rstrip(".") or "the options do not fit"
-    meant = [
-        line
-        for section in sections[1:]
-        if section and section[0].startswith(("Perhaps you meant", "Similar"))
-        for line in section[1:]
+        else:
+            sections[-1].append(line)
+    sentences = [section for section in sections if section] or [["the options do not fit"]]
+    first = " ".join(sentences[0]).rstrip(".")
+    options = [
+        line.split()[0]
+        for section in sentences[1:]
+        if section[0].startswith("Perhaps you meant")
+        for line in section
         if line.startswith("--")
     ]
-    options = " or ".join(line.split()[0] for line in meant[:2])
-    return f"{first[0].lower() if first[:1].isupper() else first[:1]}{first[1:]}" + (
-        f"; did you mean {options}?" if options else ""
-    )
+    hint = f"; did you mean {' or '.join(options[:2])}?" if options else ""
+    return f"{first[0].lower()}{first[1:]}{hint}"

@@ -60,10 +60,12 @@ RENDER_SIZES: Mapping[tuple[int, int], str] = {
     (640, 480): "RES_640X480",
 }
 
-WARM_UP_TICS = (16, 1, 3)
+WARM_UP_TICS = (44, 1, 3)
 """Tics played before the first frame: let the warp land and the weapon come up, turn, let the view settle.
 
-The engine ignores turns during its first seven tics."""
+The engine ignores turns during its first seven tics, and it carries the weapon's swing over from the episode
+before: it dies away, one unit a tic, only after the weapon is up. 48 tics make every episode begin alike.
+"""
 
 ROUNDS = 100_000
 """Ammunition at the start: nobody runs out, and each shot still counts one down."""
@@ -361,26 +363,45 @@ def area_reduce(image: np.ndarray, height: int, width: int) -> np.ndarray:
     Returns:
         uint8 (height, width, c).
     """
-    source_height, source_width, colours = image.shape
-    rows, row_weight = _overlaps(source_height, height)
-    columns, column_weight = _overlaps(source_width, width)
-    weight = row_weight * column_weight
-    # float32 holds every whole number below 2**24, so these sums are exact in any order of addition.
-    assert 256 * weight < 2**24, weight
-    flat = rows @ image.reshape(source_height, -1).astype(np.float32)
-    sums = flat.reshape(height, source_width, colours).transpose(0, 2, 1).reshape(-1, source_width) @ columns.T
-    means = ((sums + weight // 2) / np.float32(weight)).astype(np.uint8)
-    return np.ascontiguousarray(means.reshape(height, colours, width).transpose(0, 2, 1))
+    rows, columns = _overlaps(image.shape[0], height), _overlaps(image.shape[1], width)
+    weight = rows.period * columns.period
+    # Whole-number sums instead of a matrix product: exact everywhere, and no BLAS threads to fight for the cores.
+    kind = np.uint16 if 256 * weight < 2**16 else np.uint32
+    down = _sum_last(np.ascontiguousarray(image.transpose(2, 1, 0), dtype=kind), rows)
+    means = _sum_last(np.ascontiguousarray(down.transpose(0, 2, 1)), columns)
+    means += kind(weight // 2)
+    means //= kind(weight)
+    return np.ascontiguousarray(means.transpose(1, 2, 0).astype(np.uint8))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Overlaps:
+    """How ``period`` source pixels share out to ``len(parts)`` target pixels: (source, share) for each target."""
+
+    period: int
+    parts: tuple[tuple[tuple[int, int], ...], ...]
 
 
 @functools.cache
-def _overlaps(source: int, target: int) -> tuple[np.ndarray, int]:
-    """How much of each source pixel lies in each target pixel, as whole numbers, and their sum for one target."""
+def _overlaps(source: int, target: int) -> _Overlaps:
     divisor = math.gcd(source, target)
     period, kept = source // divisor, target // divisor
-    starts, targets = np.arange(source) * kept, np.arange(target)[:, None] * period
-    overlaps = np.minimum(targets + period, starts + kept) - np.maximum(targets, starts)
-    return np.maximum(overlaps, 0).astype(np.float32), period
+    shares = [
+        [(s, min((t + 1) * period, (s + 1) * kept) - max(t * period, s * kept)) for s in range(period)]
+        for t in range(kept)
+    ]
+    return _Overlaps(period=period, parts=tuple(tuple(p for p in part if p[1] > 0) for part in shares))
+
+
+def _sum_last(values: np.ndarray, overlaps: _Overlaps) -> np.ndarray:
+    """Sum the last axis into its target pixels, each source pixel times its share."""
+    kept = len(overlaps.parts)
+    out = np.zeros((*values.shape[:-1], values.shape[-1] // overlaps.period * kept), values.dtype)
+    for target, parts in enumerate(overlaps.parts):
+        for source, share in parts:
+            piece = values[..., source :: overlaps.period]
+            out[..., target::kept] += piece if share == 1 else piece * values.dtype.type(share)
+    return out
 
 
 def _describe(config: DoomConfig, version: str) -> WorldInfo:

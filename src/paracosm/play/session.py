@@ -1,0 +1,497 @@
+"""One player's session: a world, its clock, the player's input, and the past, so that it can be undone.
+
+A tick is: pace, then read the input, then step, then show that step's frame; so a press is never shown a tick
+late. All methods but ``input.post`` and ``interrupt`` are called from one thread, the session's own. This
+file does NOT know sockets, messages or pages; time comes from a clock that tests replace.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from paracosm.core.controls import IDLE, Control
+from paracosm.core.errors import ControlError, ParacosmError, WorldError
+from paracosm.core.rng import sub_seed
+from paracosm.core.world import Frame, Policy, World, WorldInfo, WorldOpener, check_start
+from paracosm.play.inputs import InputQueue, Taken
+from paracosm.play.pacing import Pacer
+from paracosm.play.pictures import encode_jpeg, read_start
+from paracosm.play.replay import Comparison, Replay, Verdict, dump_replay, load_replay
+from paracosm.play.states import SessionState, check_edge
+from paracosm.play.takes import Notice, Recorder, TakeBuffer
+from paracosm.play.timeline import Branch, Timeline, TimelineConfig, hash_image
+
+logger = logging.getLogger(__name__)
+
+Driver = Literal["player", "replay", "agent"]
+"""Who chooses the controls: the player's hands, what was recorded, or a policy."""
+
+NO_INPUT = Taken(control=IDLE, seq=0, clock=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One frame ready to be sent.
+
+    Attributes:
+        jpeg: the compressed picture.
+        branch: number of the branch it lies on.
+        index: steps since the first frame, along that branch.
+        control: what led to it.
+        seq: newest input message that went into it.
+        clock: that message's player clock in ms.
+        step_ms: time the world took.
+        encode_ms: time the compression took.
+        late_ms: how long after its deadline the step began.
+        frame: what the world gave.
+    """
+
+    jpeg: bytes
+    branch: int
+    index: int
+    control: Control
+    seq: int
+    clock: float
+    step_ms: float
+    encode_ms: float
+    late_ms: float
+    frame: Frame
+
+
+class Session:
+    """Plays one world at a time for one player.
+
+    Attributes:
+        input: where the player's messages go, from any thread.
+        state: where the session stands.
+        driver: who chooses the controls.
+        timeline: everything that happened since the world was begun.
+        recording: whether frames are being collected for the recorder.
+    """
+
+    def __init__(
+        self,
+        open_world: WorldOpener,
+        *,
+        timeline: TimelineConfig | None = None,
+        recorder: Recorder | None = None,
+        open_policy: Callable[[str], Policy] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Make a session without a world; :meth:`open` gives it one.
+
+        Args:
+            open_world: opens a world by name.
+            timeline: how much of the past is kept.
+            recorder: stores takes; None when this player offers no recording.
+            open_policy: makes the player that takes over when asked to, by world name; None for no such
+                player.
+            clock: seconds, rising.
+        """
+        self._open_world, self._open_policy, self._clock = open_world, open_policy, clock
+        self._takes = None if recorder is None else TakeBuffer(recorder)
+        self._timeline_config = timeline or TimelineConfig()
+        self._interrupted = threading.Event()
+        self._events: list[Notice | Verdict] = []
+        self._world: World | None = None
+        self._policy: Policy | None = None
+        self._comparison = Comparison()
+        self._touched = False
+        self.input = InputQueue()
+        self.state = SessionState.OPENING
+        self.driver: Driver = "player"
+        self.name, self.seed, self.prompt = "", 0, None
+        self.start: np.ndarray | None = None
+        self.timeline = Timeline(self._timeline_config)
+        self.recording = False
+        self._frame: Frame | None = None
+        self._pacer = Pacer(1.0, clock)
+
+    # Beginning and ending
+
+    @property
+    def info(self) -> WorldInfo:
+        """The world that is open.
+
+        Raises:
+            WorldError: when none is.
+        """
+        return self._need_world().info
+
+    @property
+    def num_missed(self) -> int:
+        """Steps that began more than one period late."""
+        return self._pacer.missed
+
+    def open(
+        self, name: str, *, seed: int = 0, picture: bytes | None = None, prompt: str | None = None
+    ) -> Shown:
+        """Begin a world, the open one or another; what was played before is lost only when this succeeds.
+
+        Args:
+            name: as ``open_world`` takes it.
+            seed: of the reset, >= 0.
+            picture: JPEG or raw RGB bytes of the first frame.
+            prompt: words to begin from.
+
+        Returns:
+            The first frame; the session is paused.
+
+        Raises:
+            ParacosmError: when the world cannot be opened or begun so; the session goes on as it was.
+        """
+        before = self.state
+        self._become(SessionState.OPENING)
+        try:
+            world, start, frame = self._begin(name, seed, picture, prompt)
+        except BaseException:
+            self._give_back(before)
+            raise
+        self._end_take()
+        if self._world is not None and world is not self._world:
+            self._world.close()
+        self._world, self.name, self.seed, self.start, self.prompt = world, name, seed, start, prompt
+        self.timeline, self._frame = Timeline(self._timeline_config), frame
+        self._pacer = Pacer(world.info.fps, self._clock)
+        self.driver, self._policy = "player", None
+        self.input.release()
+        self._become(SessionState.ENDED if frame.truth.get("ended") else SessionState.PAUSED)
+        self._begin_take()
+        return self._show(frame, NO_INPUT, step_ms=0.0, late_s=0.0)
+
+    def close(self) -> None:
+        """End the session: hand over what was recorded and free the world; calling it twice does no harm."""
+        if self.state is SessionState.CLOSED:
+            return
+        self._end_take()
+        self._become(SessionState.CLOSED)
+        if self._world is not None:
+            self._world.close()
+            self._world = None
+
+    def events(self) -> list[Notice | Verdict]:
+        """Return what is to be said to the player since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # Playing
+
+    def play(self, driver: Driver | None = None) -> None:
+        """Go on from the moment shown.
+
+        Args:
+            driver: who chooses the controls from here on; None leaves it as it is.
+
+        Raises:
+            WorldError: when the world stands at its end, or no such driver is at hand.
+        """
+        world = self._need_world()
+        self._require(SessionState.PAUSED, SessionState.PLAYING)
+        if driver == "agent":
+            if self._open_policy is None:
+                raise WorldError("no agent is at hand; play it yourself")
+            self._policy = self._open_policy(self.name)
+            self._policy.reset(
+                world, self._need_frame(), sub_seed(self.seed, "play agent", self.timeline.index)
+            )
+        if driver == "replay":
+            if self.timeline.at_end:
+                raise WorldError("nothing recorded lies ahead; rewind first, or open a replay file")
+            self._comparison = Comparison()
+        self.driver = driver or self.driver
+        if self.state is not SessionState.PLAYING:
+            self._become(SessionState.PLAYING)
+            self._pacer.anchor()
+
+    def pause(self) -> None:
+        """Let the picture stand; does nothing when it does already."""
+        if self.state is SessionState.PLAYING:
+            self._become(SessionState.PAUSED)
+            self.input.release()
+
+    def set_pace(self, factor: float) -> None:
+        """Run at ``factor`` times the world's own pace; 0 means as fast as it goes."""
+        self._pacer.set_factor(factor)
+
+    def wait_s(self) -> float:
+        """Return the seconds until the next tick is due."""
+        return self._pacer.delay_s()
+
+    def tick(self) -> Shown | None:
+        """Read the input, step once and return that step's frame; while paused this is a single step.
+
+        Returns:
+            None when the step was refused or the world failed; :meth:`events` says why.
+        """
+        self._require(SessionState.PLAYING, SessionState.PAUSED)
+        if self.timeline.full:
+            return self._stop(
+                SessionState.ENDED,
+                f"{self.timeline.config.max_steps} steps are kept and no more; begin again",
+            )
+        late_s = self._pacer.started()
+        world, started = self._need_world(), self._clock()
+        taken = self._choose(world.info)
+        try:
+            frame = world.step(taken.control)
+        except ControlError as error:
+            return self._stop(SessionState.PAUSED, str(error))
+        except Exception as error:
+            return self._fail(error)
+        step_ms = (self._clock() - started) * 1000
+        if self.driver == "replay":
+            self.timeline.advance()
+        else:
+            self.timeline.append(taken.control)
+        self._frame = frame
+        shown = self._show(frame, taken, step_ms=step_ms, late_s=late_s)
+        self._after_step(taken.control, frame)
+        return shown
+
+    # Rewinding
+
+    def interrupt(self) -> None:
+        """Stop a rewind that is under way at the moment it has reached; may be called from any thread."""
+        self._interrupted.set()
+
+    def seek(self, branch_id: int, index: int) -> Shown | None:
+        """Bring the world to any moment of any branch and pause there; the next step branches.
+
+        Args:
+            branch_id: number of the branch.
+            index: frame on the way along it.
+
+        Returns:
+            The frame of that moment; None when the world failed on the way.
+
+        Raises:
+            WorldError: when there is no such moment.
+        """
+        self._require(SessionState.PLAYING, SessionState.PAUSED, SessionState.ENDED)
+        branch = self.timeline.branch(branch_id, index)
+        self._interrupted.clear()
+        self.pause()
+        self._end_take()
+        self._become(SessionState.SEEKING)
+        try:
+            frame = self._travel(branch, index)
+        except Exception as error:
+            return self._fail(error)
+        self._frame, self.driver = frame, "player"
+        self.input.release()
+        self._become(SessionState.ENDED if frame.truth.get("ended") else SessionState.PAUSED)
+        self._begin_take()
+        return self._show(frame, NO_INPUT, step_ms=0.0, late_s=0.0)
+
+    # Replays and recordings
+
+    def save(self) -> bytes:
+        """Return the replay file of the current branch, from its first frame to the moment shown."""
+        index = self.timeline.index
+        return dump_replay(
+            Replay(
+                world=self.name,
+                engine=self.info.engine,
+                seed=self.seed,
+                start=self.start,
+                prompt=self.prompt,
+                controls=self.timeline.current.path()[:index],
+                hashes=self.timeline.hashes()[: index + 1],
+            )
+        )
+
+    def load(self, text: bytes) -> Shown:
+        """Begin as a replay file says and play it; every frame is compared with its hash.
+
+        Raises:
+            ParacosmError: when the file is damaged or its world cannot be opened; the session goes on as it
+                was.
+        """
+        replay = load_replay(text)
+        picture = None if replay.start is None else replay.start.tobytes()
+        shown = self.open(replay.world, seed=replay.seed, picture=picture, prompt=replay.prompt)
+        if replay.engine != self.info.engine:
+            self._events.append(
+                Notice(
+                    text=f"recorded with {replay.engine}, played with {self.info.engine}: pictures may differ"
+                )
+            )
+        first = self.timeline.first_hash
+        self.timeline.load(replay.controls, replay.hashes)
+        if replay.controls:
+            self.play("replay")
+            self._comparison.add(0, self.timeline.first_hash, first)
+        return shown
+
+    def record(self, wanted: bool) -> None:
+        """Begin or end recording; ending hands what was played to the recorder.
+
+        Raises:
+            WorldError: when this player offers no recording.
+        """
+        if self._takes is None:
+            raise WorldError("recording is not offered; start the player with a folder to record to")
+        began = wanted and not self.recording
+        self.recording = wanted
+        if began:
+            self._begin_take()
+        elif not wanted:
+            self._end_take()
+
+    # Helpers
+
+    def _become(self, state: SessionState) -> None:
+        if state is not self.state:
+            check_edge(self.state, state)
+            self.state = state
+
+    def _need_world(self) -> World:
+        if self._world is None:
+            raise WorldError("no world is open; choose one first")
+        return self._world
+
+    def _need_frame(self) -> Frame:
+        assert self._frame is not None, "a world is open, so it has shown a frame"
+        return self._frame
+
+    def _require(self, *allowed: SessionState) -> None:
+        if self.state in allowed:
+            return
+        remedy = "rewind or begin again" if self.state is SessionState.ENDED else "open a world first"
+        raise WorldError(f"this cannot be done while the session is {self.state}; {remedy}")
+
+    def _begin(
+        self, name: str, seed: int, picture: bytes | None, prompt: str | None
+    ) -> tuple[World, np.ndarray | None, Frame]:
+        """Open and reset a world; whatever can be checked is, before the world in play is touched."""
+        if seed < 0:
+            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+        world = self._world if self._world is not None and name == self.name else self._open_world(name)
+        self._touched = False
+        try:
+            start = None if picture is None else read_start(picture, world.info)
+            check_start(world.info, start, (), prompt)
+            self._touched = world is self._world
+            return world, start, world.reset(seed, start, (), prompt)
+        except BaseException:
+            if world is not self._world:
+                world.close()
+            raise
+
+    def _give_back(self, before: SessionState) -> None:
+        """Return to the moment before a failed opening; a world that was reset in vain is brought back."""
+        if self._world is None or before in (SessionState.OPENING, SessionState.FAILED):
+            self._become(SessionState.FAILED)
+            return
+        try:
+            if self._touched:
+                self._frame = self._travel(self.timeline.current, self.timeline.index, afresh=True)
+        except Exception:
+            logger.exception("world %s could not be brought back", self.name)
+            self._become(SessionState.FAILED)
+            return
+        self._become(SessionState.ENDED if before is SessionState.ENDED else SessionState.PAUSED)
+
+    def _choose(self, info: WorldInfo) -> Taken:
+        taken = self.input.take(info.controls)
+        if self.driver == "replay":
+            recorded = self.timeline.current.control(self.timeline.index)
+            return Taken(control=recorded, seq=taken.seq, clock=taken.clock)
+        if self.driver == "agent" and self._policy is not None:
+            return Taken(control=self._policy.act(self._need_frame()), seq=taken.seq, clock=taken.clock)
+        return taken
+
+    def _show(self, frame: Frame, taken: Taken, *, step_ms: float, late_s: float) -> Shown:
+        """Compress the frame and keep what makes this moment reachable again."""
+        started = self._clock()
+        jpeg = encode_jpeg(frame.image)
+        encode_ms = (self._clock() - started) * 1000
+        self._keep(frame)
+        self.timeline.keep_picture(jpeg)
+        return Shown(
+            jpeg=jpeg,
+            branch=self.timeline.current.id,
+            index=self.timeline.index,
+            control=taken.control,
+            seq=taken.seq,
+            clock=taken.clock,
+            step_ms=step_ms,
+            encode_ms=encode_ms,
+            late_ms=late_s * 1000,
+            frame=frame,
+        )
+
+    def _keep(self, frame: Frame) -> None:
+        value = hash_image(frame.image)
+        self._comparison.add(self.timeline.index, self.timeline.note_hash(value), value)
+        if self.timeline.wants_snapshot():
+            self.timeline.keep_snapshot(self._need_world().snapshot())
+
+    def _after_step(self, control: Control, frame: Frame) -> None:
+        if self._takes is not None and self._takes.add(control, frame):
+            self._end_take()
+            self._begin_take()
+        if self.driver == "replay" and (self.timeline.at_end or frame.truth.get("ended")):
+            self._events.append(self._comparison.verdict())
+            self.driver = "player"
+            self._become(SessionState.PAUSED)
+        if frame.truth.get("ended"):
+            self._end_take()
+            self._become(SessionState.ENDED)
+
+    def _travel(self, branch: Branch, index: int, *, afresh: bool = False) -> Frame:
+        """Restore the nearest snapshot and step along what was recorded."""
+        world, timeline = self._need_world(), self.timeline
+        at, snapshot = timeline.nearest_snapshot(branch, index)
+        ahead = timeline.current is branch and at <= timeline.index <= index and not afresh
+        frame = self._need_frame() if ahead else world.restore(snapshot)
+        if not ahead:
+            timeline.current, timeline.index = branch, at
+        self._comparison = Comparison()
+        while timeline.index < index and not self._interrupted.is_set():
+            frame = world.step(timeline.current.control(timeline.index))
+            timeline.advance()
+            self._keep(frame)
+        first = self._comparison.verdict().first_difference
+        if first is not None:
+            self._events.append(
+                Notice(text=f"moment {first} came out differently than before: this world is not exact")
+            )
+        return frame
+
+    def _stop(self, state: SessionState, text: str) -> None:
+        self._events.append(Notice(text=text))
+        self._become(state)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, ParacosmError):
+            text = str(error)
+        else:
+            logger.exception("world %s failed", self.name)
+            text = f"the world failed ({type(error).__name__}: {error}); begin it again or choose another"
+        self._end_take()
+        self._stop(SessionState.FAILED, text)
+
+    def _begin_take(self) -> None:
+        if self._takes is None or not self.recording or self.state is SessionState.ENDED:
+            return
+        timeline = self.timeline
+        self._takes.begin(
+            info=self.info,
+            seed=self.seed,
+            start=self.start,
+            prompt=self.prompt,
+            before=timeline.current.path()[: timeline.index],
+            frame=self._need_frame(),
+        )
+
+    def _end_take(self) -> None:
+        if self._takes is not None:
+            self._events.extend(self._takes.hand_over())

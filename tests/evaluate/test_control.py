@@ -18,7 +18,11 @@ READ = np.array([[0.9, 0.2], [0.4, 0.7], [0.6, 0.8], [0.1, 0.1]], np.float32)
 
 def test_counts_and_f1_are_those_computed_by_hand() -> None:
     counts = count_keys([READ], [ASKED])
-    assert (counts.hit.tolist(), counts.false.tolist(), counts.missed.tolist()) == ([[1, 1]], [[1, 1]], [[1, 0]])
+    assert (counts.hit.tolist(), counts.false.tolist(), counts.missed.tolist()) == (
+        [[1, 1]],
+        [[1, 1]],
+        [[1, 0]],
+    )
     assert key_f1(counts).tolist() == pytest.approx([2 / 4, 2 / 3])
 
 
@@ -29,7 +33,9 @@ def test_a_key_neither_held_nor_read_has_no_f1() -> None:
 def test_units_are_pooled_before_f1_and_not_averaged_after() -> None:
     counts = count_keys([READ[:2], READ[2:]], [ASKED[:2], ASKED[2:]])
     assert key_f1(counts).tolist() == pytest.approx([2 / 4, 2 / 3])
-    assert key_f1(counts, np.array([0, 0]))[0] == pytest.approx(2 / 3)  # the first unit twice: 2 hits, 2 missed
+    assert key_f1(counts, np.array([0, 0]))[0] == pytest.approx(
+        2 / 3
+    )  # the first unit twice: 2 hits, 2 missed
 
 
 def test_share_of_ceiling_is_macro_f1_over_macro_f1_and_a_lost_key_counts_as_zero() -> None:
@@ -43,7 +49,9 @@ def test_share_of_ceiling_is_macro_f1_over_macro_f1_and_a_lost_key_counts_as_zer
 
 def test_a_key_that_real_frames_cannot_judge_says_why() -> None:
     generator = np.random.default_rng(0)
-    asked = np.stack([np.arange(100) < 5, np.arange(100) % 2 == 0, np.arange(100) % 2 == 0, np.arange(100) < 80], 1)
+    asked = np.stack(
+        [np.arange(100) < 5, np.arange(100) % 2 == 0, np.arange(100) % 2 == 0, np.arange(100) < 80], 1
+    )
     read = asked.astype(np.float32)
     read[:, 1] = generator.random(100) < 0.2  # hardly ever read
     read[:, 3] = 1  # always read as held: F1 0.889 and yet blind

@@ -27,7 +27,9 @@ def test_the_band_is_the_1st_to_99th_percentile_and_every_statistic_must_lie_in_
 
 
 def test_a_band_of_too_few_frames_is_refused() -> None:
-    with pytest.raises(DataError, match="99 real frames are too few for 1st and 99th percentiles; give at least 100"):
+    with pytest.raises(
+        DataError, match="99 real frames are too few for 1st and 99th percentiles; give at least 100"
+    ):
         fit_band(np.zeros((99, 2)))
 
 
@@ -65,7 +67,9 @@ def test_coarse_views_are_cell_means_of_colour_and_edges() -> None:
     views = coarse_views(frame).reshape(6, 8, 4)
     assert (views[:, :4, :3] == 0).all()
     assert views[:, 4:, 0] == pytest.approx(1.0)
-    edge = 2 * 0.299 * 7 / 64  # the last of eight columns has the edge; the last row of the picture has none below it
+    edge = (
+        2 * 0.299 * 7 / 64
+    )  # the last of eight columns has the edge; the last row of the picture has none below it
     assert views[5, 3, 3] == pytest.approx(edge, abs=1e-3)
 
 

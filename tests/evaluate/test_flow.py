@@ -7,7 +7,9 @@ from paracosm.evaluate.flow import block_flow, clip_motion, picture_motion
 
 def texture(height: int = 120, width: int = 160, seed: int = 0) -> np.ndarray:
     """Smooth random picture: noise at 1/4 of the size, enlarged linearly, so that sub-pixel shifts have a meaning."""
-    coarse = np.random.default_rng(seed).integers(0, 255, (height // 4 + 2, width // 4 + 2)).astype(np.float32)
+    coarse = (
+        np.random.default_rng(seed).integers(0, 255, (height // 4 + 2, width // 4 + 2)).astype(np.float32)
+    )
     rows, columns = np.arange(height) / 4, np.arange(width) / 4
     top, left = rows.astype(int), columns.astype(int)
     down, right = (rows - top)[:, None], (columns - left)[None]
@@ -30,7 +32,9 @@ def test_a_shifted_picture_gives_its_shift(down: int, right: int) -> None:
 
 def test_half_a_pixel_is_seen() -> None:
     fine = texture(240, 320)
-    first, second = (fine[40:136, left : left + 128].reshape(48, 2, 64, 2, 3).mean((1, 3)) for left in (60, 59))
+    first, second = (
+        fine[40:136, left : left + 128].reshape(48, 2, 64, 2, 3).mean((1, 3)) for left in (60, 59)
+    )
     motion = picture_motion(block_flow(first.astype(np.uint8), second.astype(np.uint8)))
     assert motion.right == pytest.approx(0.5, abs=0.2)
 

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from paracosm.core.errors import DataError
-from paracosm.evaluate.quality import PSNR_CAP_DB, STATISTICS, frame_statistics, luma, motion, psnr_db, sharpness
+from paracosm.evaluate.quality import (
+    PSNR_CAP_DB,
+    STATISTICS,
+    frame_statistics,
+    luma,
+    motion,
+    psnr_db,
+    sharpness,
+)
 
 
 def plain(level: int, shape: tuple[int, ...] = (4, 4, 3)) -> np.ndarray:
@@ -46,7 +54,9 @@ def test_sharpness_of_one_pixel_stripes_is_half_their_step() -> None:
 
 def test_blur_lowers_sharpness_and_noise_raises_it() -> None:
     picture = np.random.default_rng(0).integers(60, 190, (24, 24, 3)).astype(np.uint8)
-    blurred = ((picture[1:-1, 1:-1].astype(int) + picture[:-2, 1:-1] + picture[2:, 1:-1]) // 3).astype(np.uint8)
+    blurred = ((picture[1:-1, 1:-1].astype(int) + picture[:-2, 1:-1] + picture[2:, 1:-1]) // 3).astype(
+        np.uint8
+    )
     noisy = np.clip(picture + np.random.default_rng(1).normal(0, 40, picture.shape), 0, 255).astype(np.uint8)
     assert sharpness(blurred) < sharpness(picture) < sharpness(noisy)
 
@@ -60,5 +70,12 @@ def test_statistics_of_a_red_clip_are_those_computed_by_hand() -> None:
     clip = np.zeros((2, 4, 4, 3), np.uint8)
     clip[1, ..., 0] = 100
     row = dict(zip(STATISTICS, frame_statistics(clip)[0], strict=True))
-    expected = {"sharpness": 0, "brightness": 29.9, "chroma": 100, "red_green": 100, "yellow_blue": 50, "motion": 29.9}
+    expected = {
+        "sharpness": 0,
+        "brightness": 29.9,
+        "chroma": 100,
+        "red_green": 100,
+        "yellow_blue": 50,
+        "motion": 29.9,
+    }
     assert row == pytest.approx(expected, abs=1e-4)

@@ -74,11 +74,11 @@ def block_flow(before: np.ndarray, after: np.ndarray, block: int = BLOCK, reach:
     inner = first[top : top + rows * block, left : left + columns * block]
     side = 2 * reach + 1
     cost = np.empty((side, side, rows, columns), np.float32)
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            y, x = top + down, left + right
-            difference = np.abs(second[y : y + rows * block, x : x + columns * block] - inner)
-            cost[down + reach, right + reach] = difference.reshape(rows, block, columns, block).mean(axis=(1, 3))
+    for down in range(side):
+        band = second[top + down - reach :][: rows * block, left - reach : left + columns * block + reach]
+        shifted = np.lib.stride_tricks.sliding_window_view(band, columns * block, axis=1).swapaxes(0, 1)
+        difference = np.abs(shifted - inner).reshape(side, rows, block, columns, block)
+        cost[down] = difference.mean(axis=(2, 4))
     return _best_match(cost, reach, _places(rows, columns, block))
 
 

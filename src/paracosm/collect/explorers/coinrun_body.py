@@ -143,7 +143,7 @@ class Level:
             else:
                 y, free = self._sink(x, y + move_y, feet_before)
                 free_y += free
-        # As in the game, a speed is cut by the share of moves that were blocked; so a landing takes two steps.
+        # As in the game, a speed is cut by the share of moves that were blocked; so landing takes two steps.
         vx, vy = vx * free_x / _MOVES, vy * free_y / _MOVES
         return Body(x, y, vx, vy, vy == 0.0)
 

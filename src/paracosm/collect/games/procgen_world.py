@@ -193,7 +193,7 @@ class ProcgenWorld:
 
     def _enter(self, game: ProcgenGame, level: int) -> int:
         """Put the game at the first frame of a level; returns the level, which a game may change."""
-        # The forced reset draws its level from this range of one; making the game anew takes ten times longer.
+        # The forced reset draws its level from this range of one; making the game anew is far slower.
         game.set_state(self._cradle.replace(level_seed_low=level, level_seed_high=level + 1).data)
         game.act(FORCE_RESET)
         return level

@@ -19,7 +19,6 @@ from paracosm.core.rng import stream
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
 from paracosm.data.reader import Dataset
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
-from paracosm.evaluate.flow import block_flow, picture_motion
 from paracosm.models.inverse_dynamics import Reading
 
 HEIGHT, WIDTH, ROWS, COLUMNS, STRIDE = 48, 64, 144, 192, 3
@@ -123,18 +122,22 @@ def open_toy(name: str, config: Any = None) -> ToyWorld:
 
 
 class ToyReader:
-    """Reads the toy's controls by optical flow: exact on its frames, helpless on anything else."""
+    """Reads the toy's controls by trying every motion they can cause: exact on its frames, helpless on anything else."""
 
     keys = SPACE.keys
     look = ("yaw",)
 
     def read(self, frames: np.ndarray) -> Reading:
-        motions = [picture_motion(block_flow(a, b)) for a, b in zip(frames[1:-2], frames[2:-1], strict=True)]
-        keys = [(motion.down > 1.5, motion.down < -1.5) for motion in motions]
-        return Reading(
-            keys=np.array(keys, np.float32).reshape(-1, 2),
-            look=np.array([[-motion.right] for motion in motions], np.float32).reshape(-1, 1),
-        )
+        grey = frames[1:-1, ..., 1].astype(np.int16)
+        inner = grey[:-1, STRIDE:-STRIDE, 6:-6]
+        moves = [(dy, dx) for dy in (0, STRIDE, -STRIDE) for dx in sorted(range(-6, 7), key=abs)]
+        errors = [
+            np.abs(grey[1:, STRIDE - dy : HEIGHT - STRIDE - dy, 6 - dx : WIDTH - 6 - dx] - inner).mean((1, 2))
+            for dy, dx in moves
+        ]
+        best = np.array(moves)[np.argmin(errors, axis=0)]
+        keys = np.stack([best[:, 0] < 0, best[:, 0] > 0], axis=1)
+        return Reading(keys=keys.astype(np.float32), look=best[:, 1:].astype(np.float32))
 
 
 def play_toy(steps: int, seed: int) -> list[Control]:

@@ -48,6 +48,8 @@ class CoinRunExplorerConfig:
     """Mean number of columns visited before the coin."""
     play_share: float = 0.7
     """Chance of play between two errands."""
+    whim_share: float = 0.015
+    """Chance, for each step of a walk, of play at once."""
     hop_share: float = 0.06
     """Chance, for each step of a walk, of a leap for no reason."""
     reckless_share: float = 0.1
@@ -55,9 +57,8 @@ class CoinRunExplorerConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares and counts that make no sense."""
-        if self.errands < 0 or not all(
-            0 <= s <= 1 for s in (self.play_share, self.hop_share, self.reckless_share)
-        ):
+        shares = (self.play_share, self.whim_share, self.hop_share, self.reckless_share)
+        if self.errands < 0 or not all(0 <= share <= 1 for share in shares):
             raise ConfigError("errands must be >= 0 and the shares of the CoinRun explorer between 0 and 1")
 
 
@@ -111,17 +112,18 @@ class CoinRunExplorer:
 
     def _walk(self, body: Body) -> Keys:
         self._patience -= 1
-        if self._patience <= 0 or abs(self._target - body.x) < 0.6:
-            if self._rng.random() < self._config.play_share:
-                self._keep(self._draw_play(), 3, 21)
+        arrived = self._patience <= 0 or abs(self._target - body.x) < 0.6
+        if arrived:
             self._choose_target(body.x)
+        if self._rng.random() < (self._config.play_share if arrived else self._config.whim_share):
+            return self._keep(self._draw_play(), 3, 21)
         direction = 1 if self._target > body.x else -1
         self._stuck = self._stuck + 1 if abs(body.vx) < 0.02 else 0
         if self._stuck > 8:
             # A run-up: what could not be crossed from here may be crossed at full speed.
             self._stuck = 0
             return self._keep((-direction, bool(self._rng.random() < 0.3)), 4, 12)
-        if body.stands and (self._hops(body, direction)):
+        if body.stands and self._hops(body, direction):
             return self._keep((direction, True), 3, 9)
         if self._rng.random() < 0.2:
             return self._keep((direction, False), 3, 9)
@@ -175,8 +177,7 @@ class CoinRunExplorer:
             (0, True),
         ):
             if keys != wanted and self._is_safe(body, keys, time, 1):
-                self._hold = min(self._hold, 2)
-                return keys
+                return self._keep(keys, 2, 6)
         return wanted
 
     def _is_safe(self, body: Body, keys: Keys, time: int, steps: int) -> bool:

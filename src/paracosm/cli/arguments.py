@@ -23,6 +23,9 @@ C = TypeVar("C")
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 """An option that names a file; without it there is none."""
 
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+"""An option that names a folder."""
+
 
 def parse(cls: type[C], arguments: Sequence[str], command: str, default: C | None = None) -> C:
     """Read the options of a command; attribute docstrings of the config become its help.

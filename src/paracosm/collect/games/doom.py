@@ -6,13 +6,9 @@ made, who plays, or where recordings go.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import logging
-import math
-import os
 import re
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +19,13 @@ import numpy as np
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.extras import need
-from paracosm.core.files import whole_file
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
 
-from .doom_levels import Level, LevelConfig, draw_start, make_level
-from .doom_wad import map_lumps, write_mapinfo, write_wad
-
-logger = logging.getLogger(__name__)
+from .doom_engine import cached_wad, game_path, map_name, stock_maps
+from .doom_levels import DOOR_HEIGHT, DOOR_REST, Level, LevelConfig, draw_start, make_level
+from .doom_view import area_reduce, read_depth
+from .doom_wad import region_at, sector_number
 
 TICS_PER_SECOND = 35
 """The engine's own clock."""
@@ -67,25 +62,18 @@ The engine ignores turns during its first seven tics, and it carries the weapon'
 before: it dies away, one unit a tic, only after the weapon is up. 48 tics make every episode begin alike.
 """
 
-ROUNDS = 100_000
-"""Ammunition at the start: nobody runs out, and each shot still counts one down."""
-
-DECORATE = f"""
-actor Rounds : Ammo {{
-  Inventory.Amount 1
-  Inventory.MaxAmount {ROUNDS}
-}}
-actor ExplorerPistol : Pistol {{
-  Weapon.AmmoType "Rounds"
-  Weapon.AmmoUse 1
-  Weapon.AmmoGive 0
-}}
-actor Explorer : DoomPlayer {{
-  DamageFactor 0.0
-  Player.StartItem "ExplorerPistol"
-  Player.StartItem "Rounds", {ROUNDS}
-}}
-"""
+BUTTONS = (
+    "MOVE_FORWARD",
+    "MOVE_BACKWARD",
+    "MOVE_LEFT",
+    "MOVE_RIGHT",
+    "ATTACK",
+    "USE",
+    "JUMP",
+    "TURN_LEFT_RIGHT_DELTA",
+    "LOOK_UP_DOWN_DELTA",
+)
+"""The engine's buttons: those of :data:`KEYS` in the same order, then degrees to the right and down."""
 
 VARIABLES = (
     "CAMERA_POSITION_X",
@@ -137,11 +125,11 @@ class DoomConfig:
     level: LevelConfig = field(default_factory=LevelConfig)
     """How levels are made."""
     monsters: Literal["off", "on"] = "off"
-    """Whether monsters of stock maps appear; made levels have none."""
+    """Whether the monsters of stock maps appear; made levels take theirs from ``level.monsters``."""
     weapon: Literal["shown", "hidden"] = "shown"
     """Whether the weapon is drawn."""
     depth: Literal["off", "on"] = "off"
-    """Whether frame.truth carries "depth" in map units; see :meth:`DoomWorld.step`."""
+    """Whether frame.truth carries "depth" in map units; see :class:`DoomWorld`."""
 
     def __post_init__(self) -> None:
         if not (8 <= self.height <= self.render_height and 8 <= self.width <= self.render_width):
@@ -172,9 +160,13 @@ class DoomWorld:
 
     ``frame.truth`` holds "pose" (x, y, z of the eye in map units; yaw as a compass: degrees clockwise from north;
     pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal), "ended",
-    "level_seed" and "room" (index in the level graph, -1 in a passage or on a stock map), and with depth on
-    "depth": float32 (h, w), perpendicular distance in map units, which the engine saturates at about
-    455 units for a render width of 160, 915 for 320 and 1830 for 640.
+    on made levels "level_seed", "room" (index in ``level.rooms``, -1 in a passage) and "doors" (for each link that is
+    a door, by its index in ``level.links``, how far it is open, 0 to 1), and with depth on "depth": float32 (h, w),
+    perpendicular distance in map units, right within about 10 units, which the engine saturates at about 455 units for
+    a render width of 160, 915 for 320 and 1830 for 640.
+
+    Events: "shot", "hit" (a monster), "kill", "pickup", "damage", "door_opened" (a shut door begins to open),
+    "door_closed" (a door has come down).
 
     Args:
         config: how the world is played and seen.
@@ -191,12 +183,15 @@ class DoomWorld:
         if self.config.map == "levels":
             self.levels = tuple(make_level(seed, self.config.level) for seed in self.config.level_seeds)
         self._info = _describe(self.config, self._vizdoom.__version__)
-        self._game = _start_engine(self._vizdoom, self.config, _cached_wad(self.levels))
+        folder = tempfile.TemporaryDirectory(prefix="paracosm-doom-")
+        self._game = _start_engine(self._vizdoom, self.config, self.levels, Path(folder.name))
+        self._stop = weakref.finalize(self, _stop_engine, self._game, folder)
         self._seed: int | None = None
         self._map = ""
         self._controls: list[Control] = []
         self._level: Level | None = None
         self._counts: dict[str, float] = {}
+        self._doors: dict[int, tuple[int, float]] = {}
         self._frame: Frame | None = None
 
     @property
@@ -234,7 +229,8 @@ class DoomWorld:
         if self.levels:
             index = sub_seed(seed, "doom level") % len(self.levels)
             self._level = self.levels[index]
-            name = f"MAP{index + 1:02d}"
+            self._doors = _find_doors(self._level)
+            name = map_name(index)
             x, y, compass = draw_start(self._level, rng)
         else:
             name, x, y, compass = self.config.map.partition(":")[2], None, None, float(rng.integers(0, 360))
@@ -243,6 +239,7 @@ class DoomWorld:
         self._seed = seed
         self._controls = []
         self._counts = {}
+        self._frame = None
         self._frame = self._read(0)
         return self._frame
 
@@ -291,16 +288,21 @@ class DoomWorld:
         """Return the seed and all controls so far: the engine repeats itself exactly."""
         if self._frame is None or self._seed is None:
             raise WorldError(f"{self._info.name} is not started; call reset first")
-        return Snapshot(world=self._info.name, frame=self._frame, payload=(self._seed, tuple(self._controls)))
+        payload = (self.config, self._seed, tuple(self._controls))
+        return Snapshot(world=self._info.name, frame=self._frame, payload=payload)
 
     def restore(self, snapshot: Snapshot) -> Frame:
         """Play a snapshot's seed and controls again; takes as long as its steps.
 
         Raises:
-            WorldError: when the snapshot belongs to another world.
+            WorldError: when the snapshot belongs to another world or another configuration of this one.
         """
         check_snapshot(self._info, snapshot)
-        seed, controls = snapshot.payload
+        config, seed, controls = snapshot.payload
+        if config != self.config:
+            raise WorldError(
+                f"the snapshot was taken in {self._info.name} with another DoomConfig; open a world with that config"
+            )
         frame = self.reset(seed)
         for control in controls:
             frame = self.step(control)
@@ -308,8 +310,7 @@ class DoomWorld:
 
     def close(self) -> None:
         """Stop the engine; calling it twice does no harm."""
-        if self._game is not None:
-            self._game.close()
+        self._stop()
         self._game = None
         self._frame = None
 
@@ -340,8 +341,23 @@ class DoomWorld:
         if self._level is not None:
             truth["level_seed"] = self._level.seed
             truth["room"] = self._level.room_at(values["CAMERA_POSITION_X"], values["CAMERA_POSITION_Y"])
+            truth["doors"] = {
+                link: (state.sectors[sector].ceiling_height - state.sectors[sector].floor_height) / full
+                for link, (sector, full) in self._doors.items()
+            }
+            truth["events"] += self._watch_doors(truth["doors"])
+        if self.config.depth == "on":
+            truth["depth"] = read_depth(state.depth_buffer, self.config.height, self.config.width)
         image = area_reduce(state.screen_buffer, self.config.height, self.config.width)
         return Frame(image=image, index=index, truth=truth)
+
+    def _watch_doors(self, doors: Mapping[int, float]) -> tuple[str, ...]:
+        if self._frame is None:
+            return ()
+        before = self._frame.truth["doors"]
+        opened = any(before[link] == 0 < doors[link] for link in doors)
+        closed = any(doors[link] == 0 < before[link] for link in doors)
+        return ("door_opened",) * opened + ("door_closed",) * closed
 
     def _count_events(self, values: Mapping[str, float]) -> tuple[str, ...]:
         events = []
@@ -350,58 +366,6 @@ class DoomWorld:
                 events.append(name)
             self._counts[variable] = values[variable]
         return tuple(events)
-
-
-def area_reduce(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Shrink a picture by exact area averages, in whole numbers: the same bytes on every machine.
-
-    Args:
-        image: uint8 (h, w, c).
-        height: rows wanted, at most h.
-        width: columns wanted, at most w.
-
-    Returns:
-        uint8 (height, width, c).
-    """
-    rows, columns = _overlaps(image.shape[0], height), _overlaps(image.shape[1], width)
-    weight = rows.period * columns.period
-    # Whole-number sums instead of a matrix product: exact everywhere, and no BLAS threads to fight for the cores.
-    kind = np.uint16 if 256 * weight < 2**16 else np.uint32
-    down = _sum_last(np.ascontiguousarray(image.transpose(2, 1, 0), dtype=kind), rows)
-    means = _sum_last(np.ascontiguousarray(down.transpose(0, 2, 1)), columns)
-    means += kind(weight // 2)
-    means //= kind(weight)
-    return np.ascontiguousarray(means.transpose(1, 2, 0).astype(np.uint8))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Overlaps:
-    """How ``period`` source pixels share out to ``len(parts)`` target pixels: (source, share) for each target."""
-
-    period: int
-    parts: tuple[tuple[tuple[int, int], ...], ...]
-
-
-@functools.cache
-def _overlaps(source: int, target: int) -> _Overlaps:
-    divisor = math.gcd(source, target)
-    period, kept = source // divisor, target // divisor
-    shares = [
-        [(s, min((t + 1) * period, (s + 1) * kept) - max(t * period, s * kept)) for s in range(period)]
-        for t in range(kept)
-    ]
-    return _Overlaps(period=period, parts=tuple(tuple(p for p in part if p[1] > 0) for part in shares))
-
-
-def _sum_last(values: np.ndarray, overlaps: _Overlaps) -> np.ndarray:
-    """Sum the last axis into its target pixels, each source pixel times its share."""
-    kept = len(overlaps.parts)
-    out = np.zeros((*values.shape[:-1], values.shape[-1] // overlaps.period * kept), values.dtype)
-    for target, parts in enumerate(overlaps.parts):
-        for source, share in parts:
-            piece = values[..., source :: overlaps.period]
-            out[..., target::kept] += piece if share == 1 else piece * values.dtype.type(share)
-    return out
 
 
 def _describe(config: DoomConfig, version: str) -> WorldInfo:
@@ -416,32 +380,37 @@ def _describe(config: DoomConfig, version: str) -> WorldInfo:
     )
 
 
-def _cached_wad(levels: Sequence[Level]) -> Path:
-    """Write the levels' WAD into the cache folder unless it is there already."""
-    names = [f"MAP{index + 1:02d}" for index in range(len(levels))]
-    skies = {name: level.sky for name, level in zip(names, levels, strict=True)}
-    lumps = [("DECORATE", DECORATE.encode()), ("MAPINFO", write_mapinfo(skies, "Explorer").encode())]
-    for name, level in zip(names, levels, strict=True):
-        lumps += map_lumps(name, level.regions, level.things)
-    data = write_wad(lumps)
-    folder = Path(tempfile.gettempdir()) / f"paracosm-doom-{os.getuid()}"
-    path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}.wad"
-    if not path.exists():
-        with whole_file(path) as temporary:
-            temporary.write_bytes(data)
-    return path
+def _find_doors(level: Level) -> dict[int, tuple[int, float]]:
+    """For each link that is a door: the engine's number of its sector and its height when fully open."""
+    doors = {}
+    for index, link in enumerate(level.links):
+        if link.kind == "door":
+            region = region_at(level.regions, *link.middle)
+            assert region is not None, link
+            doors[index] = (sector_number(level.regions, region), float(DOOR_HEIGHT - DOOR_REST))
+    return doors
 
 
-def _start_engine(vizdoom: Any, config: DoomConfig, wad: Path) -> Any:
+def _stop_engine(game: Any, folder: tempfile.TemporaryDirectory[str]) -> None:
+    """The engine saves its settings as it stops, so the folder goes last."""
+    game.close()
+    folder.cleanup()
+
+
+def _start_engine(vizdoom: Any, config: DoomConfig, levels: Sequence[Level], folder: Path) -> Any:
+    """Start the engine on the archive of ``levels``, or on a stock map; its settings file goes to ``folder``."""
+    iwad, _, first_map = ("freedoom2", "", map_name(0)) if levels else config.map.partition(":")
+    if not levels and first_map.upper() not in stock_maps(game_path(vizdoom, iwad)):
+        known = stock_maps(game_path(vizdoom, iwad))
+        raise WorldError(f'map "{first_map}" is not in {iwad}; it has {known[0].lower()} to {known[-1].lower()}')
     game = vizdoom.DoomGame()
-    iwad = "freedoom2" if config.map == "levels" else config.map.partition(":")[0]
-    game.set_doom_game_path(str(Path(vizdoom.__file__).parent / f"{iwad}.wad"))
-    game.set_doom_scenario_path(str(wad))
-    game.set_doom_map("MAP01" if config.map == "levels" else config.map.partition(":")[2])
+    game.set_doom_config_path(str(folder / "engine.ini"))
+    game.set_doom_game_path(str(game_path(vizdoom, iwad)))
+    game.set_doom_scenario_path(str(cached_wad(vizdoom, levels)))
+    game.set_doom_map(first_map)
     game.set_mode(vizdoom.Mode.PLAYER)
-    game.set_screen_resolution(
-        getattr(vizdoom.ScreenResolution, RENDER_SIZES[config.render_width, config.render_height])
-    )
+    size = RENDER_SIZES[config.render_width, config.render_height]
+    game.set_screen_resolution(getattr(vizdoom.ScreenResolution, size))
     game.set_screen_format(vizdoom.ScreenFormat.RGB24)
     game.set_window_visible(False)
     game.set_sound_enabled(False)
@@ -451,14 +420,10 @@ def _start_engine(vizdoom: Any, config: DoomConfig, wad: Path) -> Any:
     game.set_render_messages(False)
     game.set_episode_timeout(0)
     game.set_depth_buffer_enabled(config.depth == "on")
-    button = vizdoom.Button
-    buttons = [
-        button.MOVE_FORWARD, button.MOVE_BACKWARD, button.MOVE_LEFT, button.MOVE_RIGHT,
-        button.ATTACK, button.USE, button.JUMP, button.TURN_LEFT_RIGHT_DELTA, button.LOOK_UP_DOWN_DELTA,
-    ]  # fmt: skip
-    game.set_available_buttons(buttons)
+    game.set_sectors_info_enabled(bool(levels))
+    game.set_available_buttons([getattr(vizdoom.Button, name) for name in BUTTONS])
     game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in VARIABLES])
-    if config.monsters == "off":
+    if not levels and config.monsters == "off":
         game.add_game_args("-nomonsters")
     game.init()
     return game

@@ -56,6 +56,9 @@ GREEN_COLUMN, RED_COLUMN, TECH_COLUMN = 30, 32, 48
 RED_TORCH, GREEN_TORCH, BLUE_TORCH = 46, 45, 44
 CANDELABRA, TREE, BIG_TREE, STUMP = 35, 43, 54, 47
 
+MONSTERS = (3001, 3002, 9)
+"""DoomEdNums of the imp, the demon and the shotgun guy."""
+
 THEMES: tuple[Theme, ...] = (
     Theme(name="red", walls=("REDWALL1", "SP_HOT1", "AQLITE13", "CRACKLE2"), floor="FLOOR6_1", ceiling="FLAT5_3",
           furniture=(RED_TORCH, RED_COLUMN)),
@@ -103,6 +106,12 @@ PASSAGES: tuple[tuple[str, str], ...] = (
 )
 """Wall texture and floor of corridors: duller than any room, so that rooms stand out."""
 
+DOOR_HEIGHT = 128
+"""Height of the passage at a door, the height of the door pictures."""
+
+DOOR_REST = 4
+"""An open door stops this far below the ceiling, as the engine has it."""
+
 LEVEL_SHARE = 0.6
 """Share of rooms that keep the floor height of a neighbour, so that openings and doors come beside stairs."""
 
@@ -132,6 +141,8 @@ class LevelConfig:
     """Largest floor height in map units, 0 (flat level) to 96."""
     furniture: int = 3
     """Decorations in a room without pillars, 0 to 4."""
+    monsters: int = 0
+    """Monsters in the level, 0 to 20; the player cannot be hurt, but they can be shot."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):
@@ -142,6 +153,8 @@ class LevelConfig:
                 raise ConfigError(f"{name} {getattr(self, name)} is no share; use 0 to 1")
         if not 0 <= self.max_floor <= 96:
             raise ConfigError(f"max_floor {self.max_floor} is out of range; use 0 to 96")
+        if not 0 <= self.monsters <= 20:
+            raise ConfigError(f"monsters {self.monsters} is out of range; use 0 to 20")
         if not 0 <= self.furniture <= 4:
             raise ConfigError(f"furniture {self.furniture} is out of range; use 0 to 4")
 
@@ -225,6 +238,7 @@ def make_level(seed: int, config: LevelConfig | None = None) -> Level:
         _furnish(room, theme, pillared, config, rng, regions, things)
     for link in links:
         regions += _paint_link(link, rooms, rng)
+    things += _place_monsters(rooms, config, stream(seed, "doom monsters"))
     start_x, start_y = rooms[0].rect.center
     things.insert(0, Thing(kind=1, x=round(start_x), y=round(start_y)))
     return Level(
@@ -384,6 +398,16 @@ def _furnish(
         _raise_platform(room, sector, theme, rng, regions)
 
 
+def _place_monsters(rooms: list[Room], config: LevelConfig, rng: np.random.Generator) -> list[Thing]:
+    """Monsters in free rectangles, from a stream of their own so that the level stays the same without them."""
+    things = []
+    for _ in range(config.monsters):
+        free = rooms[rng.integers(len(rooms))].free
+        x, y = int(rng.integers(free.x0, free.x1 + 1)), int(rng.integers(free.y0, free.y1 + 1))
+        things.append(Thing(kind=int(rng.choice(MONSTERS)), x=x, y=y, angle=int(rng.integers(8)) * 45))
+    return things
+
+
 def _enlarge(texture: str, size: float) -> Picture:
     return Picture(texture=texture, size=size * ENLARGED.get(texture, 1.0))
 
@@ -407,7 +431,7 @@ def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list
     along_x = link.rect.x0 == first.rect.x1
     base = Sector(
         floor=first.floor,
-        ceiling=max(first.floor, second.floor) + 128,
+        ceiling=max(first.floor, second.floor) + DOOR_HEIGHT,
         floor_picture=floor_picture,
         ceiling_picture=Picture(texture="CEIL5_2"),
         walls=(wall,) * 4,

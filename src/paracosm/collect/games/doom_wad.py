@@ -25,9 +25,6 @@ TEXTURE_HEIGHT = 128
 DOOR_RAISE = 12
 """Line special: open the door behind the line, wait, close it again."""
 
-ACTIVATE_SCRIPT = 80
-"""Line special ACS_Execute."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rect:
@@ -205,6 +202,11 @@ def region_at(regions: Sequence[Region], x: float, y: float) -> int | None:
     return None
 
 
+def sector_number(regions: Sequence[Region], region: int) -> int:
+    """The engine's number of a region's sector: solid regions have none, the others count up in order."""
+    return sum(earlier.sector is not None for earlier in regions[:region])
+
+
 def write_mapinfo(maps: Mapping[str, str], player: str) -> str:
     """Write the MAPINFO lump: each map's sky, jumping and free look allowed, and the player's class.
 
@@ -240,7 +242,6 @@ class _MapWriter:
     vertices: dict[tuple[int, int], int] = field(default_factory=dict)
     sides: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    sectors: dict[int, int] = field(default_factory=dict)
 
     def add_lines(self) -> None:
         """Find every piece of edge between two different regions and write it as a line."""
@@ -318,7 +319,7 @@ class _MapWriter:
             WEST: start[1] - rect.y0,
             SOUTH: rect.x1 - start[0],
         }[look]
-        fields: dict[str, int | float | str | bool] = {"sector": self.sectors.setdefault(region, len(self.sectors))}
+        fields: dict[str, int | float | str | bool] = {"sector": sector_number(self.regions, region)}
         if other is None:
             fields |= {"texturemiddle": picture.texture, "scalex_mid": picture.scale, "scaley_mid": picture.scale}
         elif (door := self._sector(other).door) is not None:
@@ -336,8 +337,7 @@ class _MapWriter:
         parts = ['namespace="zdoom";\n']
         parts += [_block("vertex", {"x": float(x), "y": float(y)}) for x, y in self.vertices]
         parts += self.lines + self.sides
-        for region in self.sectors:
-            sector = self._sector(region)
+        for sector in (region.sector for region in self.regions if region.sector is not None):
             parts.append(
                 _block(
                     "sector",

@@ -31,9 +31,9 @@ def commands_of(page: Path) -> list[list[str]]:
     for block in code_blocks(page):
         for line in block.replace("\\\n", " ").splitlines():
             for part in line.split("&&"):
-                words = shlex.split(part.strip().removeprefix("$ "), comments=True)
-                if words and words[0] == "paracosm":
-                    found.append(words[1:])
+                typed = part.strip().removeprefix("$ ")
+                if typed.startswith("paracosm "):
+                    found.append(shlex.split(typed, comments=True)[1:])
     return found
 
 
@@ -42,6 +42,14 @@ ALL_COMMANDS = [
     for page in PAGES
     for words in commands_of(page)
 ]
+
+
+def test_the_drawing_names_commands_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    drawing = readme.partition("## The street")[2].partition("## What works")[0]
+    named = re.findall(r"paracosm (\w+)", drawing)
+    assert len(named) >= 8
+    assert [name for name in named if not (name in COMMANDS and COMMANDS[name].target)] == []
 
 
 @pytest.mark.parametrize("words", ALL_COMMANDS)

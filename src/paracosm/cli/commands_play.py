@@ -8,7 +8,7 @@ import tyro
 from paracosm.cli.arguments import File, full_name, parse
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.core.errors import ConfigError
-from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
+from paracosm.play.server import Address, ServeConfig, open_browser, serve
 from paracosm.worlds import open_world
 
 

@@ -62,12 +62,19 @@ def load_state(
             averages[name].load_state_dict(_below(tensors, f"average/{name}/"))
     except (SafetensorError, OSError, RuntimeError) as error:
         raise DataError(f"{folder} cannot be resumed ({error}); delete it to resume from the one before") from error
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(tensors, "optimizer/").items():
         index, _, moment = key.partition("/")
-        moments.setdefault(int(index), {})[moment] = value
+        moments.setdefault(int(index), {})[moment] = _laid_out_as(parameters[int(index)], value)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return document["step"]
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    # Files hold plain rows, convolutions here are channels-last; the fused optimiser walks both memories in one
+    # order and would silently pair each weight with the moment of another.
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -60,4 +60,4 @@ class TokenizerJudge:
 
 
 def _singles(frames: np.ndarray) -> torch.Tensor:
-    return to_pixels(torch.from_numpy(np.ascontiguousarray(frames))[:, None])
+    return to_pixels(torch.from_numpy(np.array(frames))[:, None])

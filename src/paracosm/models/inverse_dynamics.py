@@ -131,7 +131,7 @@ class InverseDynamics(Model):
                 f"a clip of shape {frames.shape} and type {frames.dtype} cannot be read; "
                 f"inverse dynamics needs uint8 (t >= {WINDOW}, {expected[0]}, {expected[1]}, 3)"
             )
-        pixels = to_pixels(torch.from_numpy(np.ascontiguousarray(frames))[None])[0]
+        pixels = to_pixels(torch.from_numpy(np.array(frames))[None])[0]
         windows = rearrange(pixels.unfold(0, WINDOW, 1), "n c h w t -> n t c h w")
         parts = [self(windows[i : i + READ_BATCH]) for i in range(0, len(windows), READ_BATCH)]
         logits = torch.cat([part[0] for part in parts])

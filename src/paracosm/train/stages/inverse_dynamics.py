@@ -100,7 +100,8 @@ class InverseDynamicsStage:
     def _disturb(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         draws = torch.rand(len(pixels), 3, generator=generator)
         chosen = torch.nonzero(draws[:, 0] < self.config.blur_share)[:, 0]
-        pixels = pixels.index_copy(0, chosen, _blur(pixels[chosen]))
+        if len(chosen):
+            pixels = pixels.index_copy(0, chosen, _blur(pixels[chosen]))
         contrast = 1 + self.config.largest_contrast * (2 * draws[:, 1] - 1)
         strength = self.config.largest_noise * draws[:, 2]
         noise = torch.randn(pixels.shape, generator=generator)

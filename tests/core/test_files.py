@@ -1,0 +1,80 @@
+import os
+
+import pytest
+
+from paracosm.core.errors import DataError, MissingPackageError
+from paracosm.core.extras import need
+from paracosm.core.files import read_json, whole_file, whole_folder, write_json
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    target = tmp_path / "deep" / "value.json"
+    with pytest.raises(RuntimeError), whole_file(target) as temporary:
+        _write_and_fail(temporary)
+    assert list(target.parent.iterdir()) == []
+    write_json(target, {"ä": [1, 2]})
+    assert read_json(target) == {"ä": [1, 2]}
+    with pytest.raises(RuntimeError), whole_file(target) as temporary:
+        _write_and_fail(temporary)
+    assert read_json(target) == {"ä": [1, 2]}
+
+
+def _write_and_fail(file) -> None:
+    file.write_text("half")
+    raise RuntimeError("killed")
+
+
+def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path):
+    target = tmp_path / "world"
+    with whole_folder(target) as temporary:
+        (temporary / "old").write_text("1")
+    with pytest.raises(RuntimeError), whole_folder(target) as temporary:
+        _write_and_fail(temporary / "new")
+    assert [file.name for file in target.iterdir()] == ["old"]
+    with whole_folder(target) as temporary:
+        (temporary / "new").write_text("2")
+    assert [file.name for file in target.iterdir()] == ["new"]
+    assert [folder.name for folder in tmp_path.iterdir()] == ["world"]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.json is missing; check the folder name or make it anew"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text('{"a": ')
+    with pytest.raises(DataError, match=r"bad\.json is not valid JSON \(.*line 1.*\); restore it"):
+        read_json(tmp_path / "bad.json")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_json(tmp_path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_said_in_plain_words(tmp_path):
+    with (
+        pytest.raises(
+            DataError, match=r"value could not be written \(No space left on device\); free some space"
+        ),
+        whole_file(tmp_path / "value") as temporary,
+        open("/dev/full", "w") as full,
+    ):
+        _fill(full, temporary)
+
+
+def _fill(full, temporary) -> None:
+    temporary.write_text("")
+    full.write("x")
+    full.flush()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"value\.json could not be written .*choose another folder"):
+        write_json(tmp_path / "file" / "value.json", 1)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it():
+    assert need("json", "games") is not None
+    with pytest.raises(
+        MissingPackageError,
+        match=r'no_such_package is not installed .*; run: pip install "paracosm\[games\]"',
+    ):
+        need("no_such_package", "games")

@@ -4,6 +4,7 @@ This file does NOT know what is written.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -33,7 +34,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explain(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # a place that cannot be written holds nothing to remove; complaining of that would hide the real error
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 @contextlib.contextmanager
@@ -86,6 +89,15 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not valid JSON ({error}); restore it from a copy or make it anew") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error})") from error
+
+
+def file_hash(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file: its name in worlds, datasets and recipes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def _flush(file: Path) -> None:

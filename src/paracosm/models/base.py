@@ -5,7 +5,6 @@ The config file is ``{"format_version", "kind", "config"}``. Weights never trave
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from paracosm.core.config import from_json, to_json
 from paracosm.core.errors import ConfigError, DataError
-from paracosm.core.files import read_json, whole_folder, write_json
+from paracosm.core.files import file_hash, read_json, whole_folder, write_json
 
 FORMAT_VERSION = 1
 """Raised when config.json or the names in model.safetensors change their meaning."""
@@ -120,11 +119,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 def weights_hash(folder: Path) -> str:
     """First 16 hex digits of the SHA-256 of a model folder's weights file: its name in datasets and recipes."""
-    digest = hashlib.sha256()
-    with (folder / "model.safetensors").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+    return file_hash(folder / "model.safetensors")
 
 
 def _to_disk(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -27,10 +27,15 @@ def rotary_table(positions: Sequence[Tensor], widths: Sequence[int]) -> tuple[Te
     """
     angles = []
     for position, width in zip(positions, widths, strict=True):
-        exponents = torch.arange(0, width, 2, device=position.device, dtype=torch.float32) / max(1, width)
-        angles.append(position.float()[:, None] * THETA**-exponents)
+        angles.append(position.float()[:, None] * axis_frequencies(width, position.device))
     angle = torch.cat(angles, -1)
     return angle.cos(), angle.sin()
+
+
+def axis_frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Radians that one step along an axis turns each pair of the ``width`` numbers it rotates, float32 (width / 2,)."""
+    exponents = torch.arange(0, width, 2, device=device, dtype=torch.float32) / max(1, width)
+    return THETA**-exponents
 
 
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:

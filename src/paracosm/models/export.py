@@ -1,0 +1,221 @@
+"""Writes the ONNX graphs that play without torch; their weights stay in model.safetensors, stored once.
+
+Every weight of a graph is external data that points into the safetensors file beside it, by offset, followed
+by a cast to float32 where it is stored in half precision. This file does NOT know worlds or sessions.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paracosm.core.errors import DataError
+from paracosm.core.extras import need
+from paracosm.core.world_spec import WEIGHTS_FILE
+
+from .dynamics_flow import FlowDynamics
+from .frame_codec import DecodeFrame, EncodeFrame, first_states
+from .frame_step import FrameCondition, FrameStep, empty_ring
+from .tokenizer_vae import TokenizerVAE
+
+OPSET = 18
+"""Oldest operator set that has every operator used; players older than it are from before 2023."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """One function to export.
+
+    Attributes:
+        name: file name without suffix.
+        module: the function; its weights are those of ``network`` below it.
+        network: attribute of ``module`` whose folder holds the weights.
+        inputs: example inputs by name, in order.
+        outputs: names of the outputs.
+        free_axes: for inputs and outputs whose first axis may have any length.
+        extra_operators: operator sets beyond the standard one, with their versions.
+    """
+
+    name: str
+    module: nn.Module
+    network: str
+    inputs: Mapping[str, Tensor]
+    outputs: Sequence[str]
+    free_axes: Sequence[str] = ()
+    extra_operators: Mapping[str, int] = field(default_factory=dict)
+
+
+def tokenizer_graphs(tokenizer: TokenizerVAE) -> list[Graph]:
+    """Graphs of a tokenizer: encode and decode one frame."""
+    config = tokenizer.config
+    image = torch.zeros(config.height, config.width, 3, dtype=torch.uint8)
+    latents = torch.zeros(config.latent_channels, config.latent_height, config.latent_width)
+    encoder, decoder = first_states(tokenizer)
+    return [
+        Graph(
+            name="encode",
+            module=EncodeFrame(tokenizer),
+            network="tokenizer",
+            inputs={"image": image} | _named("state", encoder),
+            outputs=["latents", *_named("next_state", encoder)],
+        ),
+        Graph(
+            name="decode",
+            module=DecodeFrame(tokenizer),
+            network="tokenizer",
+            inputs={"latents": latents} | _named("state", decoder),
+            outputs=["image", *_named("next_state", decoder)],
+        ),
+    ]
+
+
+def dynamics_graphs(dynamics: FlowDynamics) -> list[Graph]:
+    """Graphs of the dynamics: the condition of a frame, and one pass."""
+    config = dynamics.config
+    condition = FrameCondition(dynamics)
+    keys, values, mask = empty_ring(config)
+    first = {
+        "levels": torch.tensor([1.0, 0.5]),
+        "known": torch.tensor([True, False]),
+        "control": torch.zeros(1, config.control_width),
+        "angle": torch.zeros(config.head_width // 4),
+    }
+    with torch.no_grad():
+        modulation, cos, sin = condition(*first.values())
+    latents = torch.zeros(config.latent_channels, config.latent_height, config.latent_width)
+    step = {"x": latents, "modulation": modulation[0], "cos": cos, "sin": sin, "mask": mask}
+    return [
+        Graph(
+            name="condition",
+            module=condition,
+            network="dynamics",
+            inputs=first,
+            outputs=["modulation", "cos", "sin"],
+            free_axes=["levels", "known", "modulation"],
+        ),
+        Graph(
+            name="step",
+            module=FrameStep(dynamics),
+            network="dynamics",
+            inputs=step | _named("keys", keys) | _named("values", values),
+            outputs=["clean", "new_keys", "new_values"],
+            extra_operators={"com.microsoft": 1},
+        ),
+    ]
+
+
+def export_graphs(graphs: Sequence[Graph], folder: Path) -> None:
+    """Write graphs beside the weights of their network.
+
+    Args:
+        graphs: of one network.
+        folder: holds the network's model.safetensors.
+
+    Raises:
+        MissingPackageError: when onnx is not installed.
+        DataError: when a weight of the graph is not in the file.
+    """
+    need("onnx", "train")
+    places = _tensor_places(folder / WEIGHTS_FILE)
+    for graph in graphs:
+        model = _trace(graph)
+        _point_to_weights(model, graph, places)
+        (folder / f"{graph.name}.onnx").write_bytes(model.SerializeToString())
+        logger.info("wrote %s/%s.onnx, %d operators", folder, graph.name, len(model.graph.node))
+
+
+def _trace(graph: Graph) -> Any:
+    onnx = need("onnx", "train")
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracing exporter is announced to go; the newer one renames weights, which pointing to them by
+        # name forbids.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.module.eval(),
+            tuple(graph.inputs.values()),
+            buffer,  # pyright: ignore[reportArgumentType]
+            dynamo=False,
+            do_constant_folding=False,  # folding would copy transposed weights into the graph
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes={name: {0: "passes"} for name in graph.free_axes},
+            custom_opsets=dict(graph.extra_operators),
+        )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    model.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    return model
+
+
+def _point_to_weights(model: Any, graph: Graph, places: Mapping[str, _Place]) -> None:
+    """Replace each weight in the graph by a pointer into the file and, where needed, a cast."""
+    onnx = need("onnx", "train")
+    weights = {
+        f"{graph.network}.{name}": name for name in graph.module.get_submodule(graph.network).state_dict()
+    }
+    casts = []
+    for initializer in model.graph.initializer:
+        name = initializer.name
+        if name not in weights:
+            continue  # made from the config, e.g. frequencies: small, and not in the file
+        if weights[name] not in places:
+            raise DataError(f"{weights[name]} is not in {WEIGHTS_FILE}; save the network before its graphs")
+        place = places[weights[name]]
+        stored = onnx.TensorProto.DataType.Value(_ONNX_TYPES[place.dtype])
+        pointer = onnx.TensorProto(
+            name=name, data_type=stored, dims=place.shape, data_location=onnx.TensorProto.EXTERNAL
+        )
+        for word, value in (("location", WEIGHTS_FILE), ("offset", place.offset), ("length", place.length)):
+            pointer.external_data.add(key=word, value=str(value))
+        if stored != onnx.TensorProto.FLOAT:
+            pointer.name = f"{name}.stored"
+            casts.append(onnx.helper.make_node("Cast", [pointer.name], [name], to=onnx.TensorProto.FLOAT))
+        initializer.CopyFrom(pointer)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one tensor lies in a safetensors file; offset from the start of the file and length in bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def _tensor_places(path: Path) -> dict[str, _Place]:
+    with path.open("rb") as file:
+        header_length = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(header_length))
+    data = 8 + header_length
+    places = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            places[name] = _Place(entry["dtype"], tuple(entry["shape"]), data + first, last - first)
+    return places
+
+
+def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"{name}_{i}": tensor for i, tensor in enumerate(tensors)}
+
+
+_ONNX_TYPES = {"F16": "FLOAT16", "F32": "FLOAT", "BF16": "BFLOAT16"}

@@ -1,0 +1,228 @@
+"""Play's fast path through the flow dynamics: the same weights, one frame at a time, cut where work repeats.
+
+A frame is made of several passes (denoise, denoise, write) that share its control and its past. So the
+vectors of the adaptive norms are made once a frame for all passes (:class:`FrameCondition`), and the cache
+holds keys that were rotated once, when they were written: rotary attention depends on differences of
+positions only, and those do not change. What is left for each pass is :class:`FrameStep`: few, fat operations
+with fixed shapes, which both backends run.
+
+Equal to :meth:`FlowDynamics.step_raw` up to rounding, by test. This file does NOT know pixels, graphs or ring
+buffers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from paracosm.nn.attention import Projections
+from paracosm.nn.norm import EPSILON
+from paracosm.nn.patch import from_patches, to_patches
+from paracosm.nn.rope import rotate
+from paracosm.nn.space_time import SpaceTimeBlock
+
+from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
+
+EMPTY = -1e9
+"""Mask of a place that holds nothing: its share of attention is exactly 0, and unlike -inf it never makes a
+nan."""
+
+
+class FrameCondition(nn.Module):
+    """Noise levels and the control of one frame to the adaptive-norm vectors of every layer.
+
+    Args:
+        dynamics: whose weights are used, not copied.
+    """
+
+    def __init__(self, dynamics: FlowDynamics) -> None:
+        super().__init__()
+        self.dynamics = dynamics
+        rows = []
+        for block in _blocks(dynamics):
+            rows += [1.0 if i % 3 == 1 else 0.0 for i in range(block.modulation.count)]
+        self.register_buffer("ones", torch.tensor([*rows, 0.0, 1.0])[:, None], persistent=False)
+        cos, sin = dynamics.positions(torch.zeros(1))
+        self.register_buffer(
+            "picture_cos", cos[:, dynamics.config.head_width // 4 :].clone(), persistent=False
+        )
+        self.register_buffer(
+            "picture_sin", sin[:, dynamics.config.head_width // 4 :].clone(), persistent=False
+        )
+        self.ones: Tensor
+        self.picture_cos: Tensor
+        self.picture_sin: Tensor
+
+    def forward(
+        self, levels: Tensor, known: Tensor, control: Tensor, angle: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Make the vectors of all passes of a frame.
+
+        Args:
+            levels: (p,) noise level of each pass.
+            known: bool (p,); False takes the null control, for guidance.
+            control: (1, a), the control that leads to the frame.
+            angle: (k / 4,) turn of each rotary pair of the frame axis at this frame, in radians.
+
+        Returns:
+            Vectors (p, rows, d): for each layer shift, gain and gate of its parts, then shift and gain of the
+            head, gains being 1 + scale; and the cosines and sines (s, k / 2) of the frame's positions.
+        """
+        dynamics = self.dynamics
+        embedding = dynamics.control
+        embedded = embedding.leave(functional.silu(embedding.enter(control * embedding.scale)))
+        condition = dynamics.level(levels) + torch.where(known[:, None], embedded, embedding.null)
+        active = functional.silu(condition)
+        makers = [block.modulation.make for block in _blocks(dynamics)] + [dynamics.head.modulation.make]
+        made = torch.cat([make(active) for make in makers], 1)
+        modulation = rearrange(made, "p (r d) -> p r d", d=dynamics.config.width) + self.ones
+        tokens = dynamics.config.tokens_per_frame
+        cos = torch.cat([angle.cos().expand(tokens, -1), self.picture_cos], 1)
+        sin = torch.cat([angle.sin().expand(tokens, -1), self.picture_sin], 1)
+        return modulation, cos, sin
+
+
+class FrameStep(nn.Module):
+    """One pass over one frame against a cache of fixed shape.
+
+    Args:
+        dynamics: whose weights are used, not copied.
+    """
+
+    def __init__(self, dynamics: FlowDynamics) -> None:
+        super().__init__()
+        self.dynamics = dynamics
+
+    def forward(
+        self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict the clean latents of one frame.
+
+        Sequences are one for joint attention and one a token for factorised attention; they are folded with
+        the heads.
+
+        Args:
+            x: (z, h, w) latents at the noise level of this pass.
+            modulation: (rows, d), this pass's part of what :class:`FrameCondition` made.
+            cos: (s, k / 2) cosines of the frame's positions, counted as when the cache was written.
+            sin: sines, as cos.
+            mask: (entries,) 0 where the cache holds something, a large negative number where not.
+            cache: rotated keys (sequences n, k, entries) of each layer, then values (sequences n, entries, k)
+                of each.
+
+        Returns:
+            Clean latents (z, h, w), and this frame's rotated keys and values, each (layers, n, s, k).
+        """
+        dynamics = self.dynamics
+        depth = dynamics.config.depth
+        rows = modulation.split(1)
+        tokens = dynamics.enter(to_patches(x[None, None], dynamics.config.patch)[0, 0]) + dynamics.place
+        keys, values, used = [], [], 0
+        for i, block in enumerate(_blocks(dynamics)):
+            parts = rows[used : used + block.modulation.count]
+            used += block.modulation.count
+            tokens, k, v = _run_block(block, tokens, parts, (cos, sin), mask, (cache[i], cache[depth + i]))
+            keys.append(k)
+            values.append(v)
+        made = dynamics.head.leave(_normalise(tokens, rows[used + 1]) + rows[used])
+        side = dynamics.config.latent_height // dynamics.config.patch
+        clean = from_patches(made[None, None], dynamics.config.patch, side)[0, 0]
+        return clean, torch.stack(keys), torch.stack(values)
+
+
+def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """Keys and values of each layer and the mask of a cache that holds nothing, shaped for FrameStep."""
+    joint = config.attention == "joint"
+    sequences = config.heads if joint else config.heads * config.tokens_per_frame
+    entries = config.window * config.tokens_per_frame if joint else config.window
+    keys = [torch.zeros(sequences, config.head_width, entries) for _ in range(config.depth)]
+    values = [torch.zeros(sequences, entries, config.head_width) for _ in range(config.depth)]
+    return keys, values, torch.full((entries,), EMPTY)
+
+
+def _blocks(dynamics: FlowDynamics) -> list[SpaceTimeBlock]:
+    return [block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock)]
+
+
+def _run_block(
+    block: SpaceTimeBlock,
+    x: Tensor,
+    parts: tuple[Tensor, ...],
+    table: tuple[Tensor, Tensor],
+    mask: Tensor,
+    cached: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer over tokens (s, d); returns them with the frame's rotated keys and values (n, s, k)."""
+    if block.space is not None:
+        q, k, v = _project(block.space, _normalise(x, parts[7]) + parts[6])
+        scores = _rotated(q, *table) @ _rotated(k, *table).transpose(1, 2)
+        x = x + parts[8] * _join(block.space, scores.softmax(-1) @ v)
+    q, k, v = _project(block.time, _normalise(x, parts[1]) + parts[0])
+    q, k = _rotated(q, *table), _rotated(k, *table)
+    if block.space is None:
+        y = _attend_cached(q, k, v, cached, mask)
+    else:
+        by_token = [rearrange(part, "n s k -> (s n) 1 k") for part in (q, k, v)]
+        y = _attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
+        y = rearrange(y, "(s n) 1 k -> n s k", s=x.shape[0])
+    x = x + parts[2] * _join(block.time, y)
+    x = x + parts[5] * block.feed_forward(_normalise(x, parts[4]) + parts[3])
+    return x, k, v
+
+
+def _attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied."""
+    entries = mask.shape[0]
+    scores = torch.cat([q @ cached[0] + mask, q @ k.transpose(1, 2)], -1).softmax(-1)
+    past, own = scores.split([entries, k.shape[1]], -1)
+    return past @ cached[1] + own @ v
+
+
+def _project(projections: Projections, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values (n, s, k) of tokens (s, d); the attention scale is in the query gain."""
+    fused = rearrange(projections.enter(x), "s (three n k) -> three n s k", three=3, n=projections.heads)
+    q, k, v = fused.split(1)
+    gain = projections.query_gain * q.shape[-1] ** -0.5
+    return _normalise(q[0], gain), _normalise(k[0], projections.key_gain), v[0]
+
+
+def _join(projections: Projections, x: Tensor) -> Tensor:
+    return projections.leave(rearrange(x, "n s k -> s (n k)"))
+
+
+class _Normalise(torch.autograd.Function):
+    """Root-mean-square norm with a gain; one node in the exported graph instead of six."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor) -> Tensor:
+        return functional.rms_norm(x, (x.shape[-1],), eps=EPSILON) * gain
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, gain: Any) -> Any:
+        made = g.op("SimplifiedLayerNormalization", x, gain, axis_i=-1, epsilon_f=EPSILON, stash_type_i=1)
+        return made.setType(x.type())
+
+
+class _Rotate(torch.autograd.Function):
+    """Rotary positions; one node in the exported graph instead of nine."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, rows: Tensor) -> Tensor:
+        return rotate(x, (cos, sin))
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, cos: Any, sin: Any, rows: Any) -> Any:
+        return g.op("com.microsoft::RotaryEmbedding", x, rows, cos, sin).setType(x.type())
+
+
+def _normalise(x: Tensor, gain: Tensor) -> Tensor:
+    return _Normalise.apply(x, gain.reshape(-1))  # pyright: ignore[reportReturnType]
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    rows = torch.arange(cos.shape[0])[None]
+    return _Rotate.apply(x[None], cos, sin, rows)[0]  # pyright: ignore[reportOptionalSubscript]

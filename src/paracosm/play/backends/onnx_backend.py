@@ -1,0 +1,109 @@
+"""Plays through ONNX Runtime: the default, and all that a playing machine needs. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from paracosm.core.errors import DataError
+from paracosm.core.world_spec import WorldSpec
+
+from .ring import Ring
+
+State = tuple[np.ndarray, ...]
+
+
+class OnnxBackend:
+    """See :class:`paracosm.play.backends.Backend`.
+
+    Args:
+        folder: the world's folder.
+        spec: its description.
+        num_threads: threads of one pass.
+
+    Raises:
+        DataError: when a graph is missing or cannot be read.
+    """
+
+    def __init__(self, folder: Path, spec: WorldSpec, num_threads: int) -> None:
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
+        self._encode = _open_graph(tokenizer / "encode.onnx", num_threads)
+        self._decode = _open_graph(tokenizer / "decode.onnx", num_threads)
+        self._condition = _open_graph(dynamics / "condition.onnx", num_threads)
+        self._step = _open_graph(dynamics / "step.onnx", num_threads)
+        # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
+        self._only_needed = onnxruntime.RunOptions()
+        self._only_needed.only_execute_path_to_fetches = True
+        self.encoder_state = _first_state(self._encode)
+        self.decoder_state = _first_state(self._decode)
+
+    def encode(self, image: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """See the Protocol."""
+        latents, *after = self._encode.run(None, {"image": image} | _named("state", state))
+        return latents, tuple(after)
+
+    def decode(self, latents: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """See the Protocol."""
+        image, *after = self._decode.run(None, {"latents": latents} | _named("state", state))
+        return image, tuple(after)
+
+    def condition(
+        self, levels: np.ndarray, known: np.ndarray, control: np.ndarray, angle: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See the Protocol."""
+        inputs = {"levels": levels, "known": known, "control": control, "angle": angle}
+        modulation, cos, sin = self._condition.run(None, inputs)
+        return modulation, cos, sin
+
+    def step(
+        self, x: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
+    ) -> np.ndarray:
+        """See the Protocol."""
+        return self._step.run(["clean"], _step_inputs(x, modulation, cos, sin, ring))[0]
+
+    def write(
+        self, clean: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See the Protocol."""
+        inputs = _step_inputs(clean, modulation, cos, sin, ring)
+        keys, values = self._step.run(["new_keys", "new_values"], inputs, self._only_needed)
+        return keys, values
+
+
+def _open_graph(path: Path, num_threads: int) -> Any:
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run paracosm export to write the graphs of this world")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Spinning threads win microseconds on an idle machine and cost a core on one that also runs a browser.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own for every fault of a file
+        first_line = str(error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be run ({first_line}); run paracosm export to write it anew"
+        ) from error
+
+
+def _first_state(session: Any) -> State:
+    held = [part for part in session.get_inputs() if part.name.startswith("state_")]
+    return tuple(np.zeros(part.shape, np.float32) for part in held)
+
+
+def _step_inputs(
+    x: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
+) -> dict[str, np.ndarray]:
+    inputs = {"x": x, "modulation": modulation, "cos": cos, "sin": sin, "mask": ring.mask}
+    return inputs | _named("keys", ring.keys) | _named("values", ring.values)
+
+
+def _named(name: str, arrays: Any) -> dict[str, np.ndarray]:
+    return {f"{name}_{i}": array for i, array in enumerate(arrays)}

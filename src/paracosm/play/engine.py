@@ -1,0 +1,333 @@
+"""The neural engine: a World whose next frame comes from networks; needs no torch unless it is told to.
+
+It runs the one rollout (``models.rollout``) over a backend: noise from the seed and the frame's number,
+controls as vectors, guidance by a second pass, the cache as a ring filled from immutable entries. Its whole
+state is the frame's number, the seed, those entries and the settings, so snapshots are cheap and restoring
+one replays the same bytes. This file does NOT know browsers, sessions or training.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from paracosm.core.controls import Control
+from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.rng import stream
+from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world_spec import (
+    WEIGHTS_FILE,
+    PlayDefaults,
+    check_parts,
+    load_spec,
+    load_starts,
+)
+from paracosm.models.rollout import check_levels, next_frame
+from paracosm.zoo import bundled_worlds
+
+from .backends import Backend, BackendKind, State, open_backend
+from .backends.ring import Entry, Ring
+from .weights import count_parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """How a neural world is run."""
+
+    backend: BackendKind = "onnx"
+    """onnx needs nothing beyond this package; torch needs the extra "train" """
+    num_threads: int = 0
+    """threads of one network pass; 0 uses every core of the machine"""
+    levels: tuple[float, ...] = ()
+    """noise levels of the denoising passes, falling from 1; () takes the world's own"""
+    guidance: float = 0.0
+    """push from no control towards the control: 1 is plain, 2 doubles the effect; 0 takes the world's own"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        if self.levels:
+            check_levels(self.levels)
+        if self.guidance < 0.0:
+            raise ConfigError(
+                f"guidance {self.guidance:g} is negative; use 1 for plain play or more to exaggerate"
+            )
+        if self.num_threads < 0:
+            raise ConfigError(f"num_threads {self.num_threads} is negative; use 0 for every core or a number")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NeuralState:
+    """What a snapshot of a neural world holds; arrays are shared and never written to.
+
+    Attributes:
+        weights: hash of the networks that made it.
+        seed: of the noise.
+        settings: levels, guidance and context level at that moment.
+        entries: the frames in the cache, oldest first.
+        decoder: streaming state of the decoder.
+    """
+
+    weights: str
+    seed: int
+    settings: PlayDefaults
+    entries: tuple[Entry, ...]
+    decoder: State
+
+
+class NeuralWorld:
+    """A world made by networks; see :class:`paracosm.core.world.World`.
+
+    Args:
+        folder: the world's folder.
+        config: how to run it.
+        name: how it is called in ``info``; "" takes "model:" and the folder.
+
+    Raises:
+        DataError: when a file is missing or corrupt.
+        ConfigError: when world.json does not fit or is of a newer format.
+    """
+
+    def __init__(self, folder: Path, config: EngineConfig, name: str = "") -> None:
+        self._spec = spec = load_spec(folder)
+        check_parts(folder, spec)
+        self._starts = load_starts(folder, spec)
+        num_threads = config.num_threads or os.cpu_count() or 1
+        self._backend: Backend | None = open_backend(config.backend, folder, spec, num_threads)
+        self._settings = replace(
+            spec.play,
+            levels=config.levels or spec.play.levels,
+            guidance=config.guidance or spec.play.guidance,
+        )
+        check_levels(self._settings.levels)
+        self._weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
+        self._parameters = sum(
+            count_parameters(folder / part.folder / WEIGHTS_FILE)
+            for part in (spec.parts.tokenizer, spec.parts.dynamics)
+        )
+        self._name = name or f"model:{folder}"
+        self._kind = config.backend
+        self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
+        self._ring = Ring(spec.sizes)
+        self._seed = 0
+        self._decoder: State = ()
+        self._frame: Frame | None = None
+
+    @property
+    def info(self) -> WorldInfo:
+        """What this world is."""
+        spec = self._spec
+        return WorldInfo(
+            name=self._name,
+            fps=spec.fps,
+            height=spec.height,
+            width=spec.width,
+            controls=spec.controls,
+            starts=("seed", "image", "clip"),
+            engine=f"{self._need_backend().runtime}, weights {self._weights}",
+            description=spec.description,
+            details={
+                "denoise_steps": len(self._settings.levels),
+                "tokens_per_frame": spec.sizes.tokens_per_frame,
+                "parameters": self._parameters,
+                "backend": self._kind,
+            },
+        )
+
+    @property
+    def settings(self) -> PlayDefaults:
+        """Levels, guidance and context level in use."""
+        return self._settings
+
+    def set_levels(self, levels: Sequence[float]) -> None:
+        """Choose the noise levels of the denoising passes from the next step on; more passes are slower.
+
+        Raises:
+            ConfigError: when they do not fall from 1 to above 0.
+        """
+        check_levels(levels)
+        self._settings = replace(self._settings, levels=tuple(float(level) for level in levels))
+
+    def set_guidance(self, guidance: float) -> None:
+        """Choose how far controls are exaggerated from the next step on; 1 is plain, else passes double.
+
+        Raises:
+            ConfigError: when it is not above 0.
+        """
+        if not guidance > 0.0:
+            raise ConfigError(
+                f"guidance {guidance:g} is not above 0; use 1 for plain play or more to exaggerate"
+            )
+        self._settings = replace(self._settings, guidance=float(guidance))
+
+    def reset(
+        self,
+        seed: int = 0,
+        start: np.ndarray | None = None,
+        controls: Sequence[Control] = (),
+        prompt: str | None = None,
+    ) -> Frame:
+        """Begin again; without a start the seed picks one of the world's own.
+
+        The first frame is the last frame of the start as the decoder shows it.
+
+        Raises:
+            WorldError: for a negative seed, a start of another size, or a prompt.
+            ControlError: for a start control that the world does not offer.
+        """
+        check_start(self.info, start, controls, prompt)
+        if seed < 0:
+            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+        vectors = self._spec.controls.to_vectors(controls)
+        if start is None:
+            chosen = int(stream(seed, "start").integers(len(self._starts)))
+            clip, vectors = self._starts.frames[chosen], self._starts.controls[chosen]
+        else:
+            clip = np.array(start if start.ndim == 4 else start[None])
+        backend = self._need_backend()
+        self._seed, self._frame = seed, None
+        self._ring.clear()
+        encoder, self._decoder = backend.encoder_state, backend.decoder_state
+        image = clip[0]
+        for i, picture in enumerate(clip):
+            latents, encoder = backend.encode(picture, encoder)
+            first = (
+                i - len(clip) + 1
+            )  # the start's last frame is frame 0, those before it are counted backwards
+            plan = self._plan(first, vectors[i - 1] if i else None, ())
+            self._write(latents, plan, self._ring)
+            image, self._decoder = backend.decode(latents, self._decoder)
+        self._frame = _show(image, 0)
+        return self._frame
+
+    def step(self, control: Control) -> Frame:
+        """Make the next frame under a control.
+
+        Raises:
+            ControlError: when the control is not offered.
+            WorldError: before reset or after close.
+        """
+        backend = self._need_backend()
+        if self._frame is None:
+            raise WorldError(f"{self._name} has not begun; call reset first")
+        vector = self._spec.controls.to_vectors([control])[0]
+        index = self._frame.index + 1
+        noise = stream(self._seed, "noise", index).standard_normal(self._spec.sizes.latent_shape, np.float32)
+        plan = self._plan(index, vector, self._settings.levels)
+        clean, _ = next_frame(self._denoise, self._write, noise, self._settings.levels, plan, self._ring)
+        image, self._decoder = backend.decode(clean, self._decoder)
+        self._frame = _show(image, index)
+        return self._frame
+
+    def snapshot(self) -> Snapshot:
+        """Return the complete state; consecutive snapshots share all entries but one."""
+        if self._frame is None:
+            raise WorldError(f"{self._name} has not begun; call reset first")
+        state = NeuralState(
+            weights=self._weights,
+            seed=self._seed,
+            settings=self._settings,
+            entries=self._ring.entries,
+            decoder=self._decoder,
+        )
+        return Snapshot(world=self._name, frame=self._frame, payload=state)
+
+    def restore(self, snapshot: Snapshot) -> Frame:
+        """Go to a snapshot of this world, also one that another copy of it took; settings included.
+
+        Raises:
+            WorldError: when it belongs to another world or to other weights.
+        """
+        check_snapshot(self.info, snapshot)
+        state = snapshot.payload
+        if not isinstance(state, NeuralState) or state.weights != self._weights:
+            raise WorldError(
+                f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
+            )
+        self._seed, self._settings, self._decoder = state.seed, state.settings, state.decoder
+        self._ring.fill(state.entries)
+        self._frame = snapshot.frame
+        return snapshot.frame
+
+    def close(self) -> None:
+        """Let go of the networks."""
+        self._backend = None
+        self._frame = None
+
+    def _need_backend(self) -> Backend:
+        if self._backend is None:
+            raise WorldError(f"{self._name} is closed; open it again")
+        return self._backend
+
+    def _plan(self, index: int, vector: np.ndarray | None, levels: tuple[float, ...]) -> _Plan:
+        """Prepare all passes of one frame; without a vector the control that leads to it is unknown."""
+        guided = vector is not None and self._settings.guidance != 1.0
+        passes = [(self._settings.context_level, vector is not None)]
+        passes += [(level, vector is not None) for level in levels]
+        passes += [(level, False) for level in levels if guided]
+        width = self._spec.controls.width
+        modulation, cos, sin = self._need_backend().condition(
+            np.array([level for level, _ in passes], np.float32),
+            np.array([known for _, known in passes]),
+            np.zeros((1, width), np.float32) if vector is None else np.ascontiguousarray(vector[None]),
+            # Whole turns are taken off in double precision: frame 1,000,000 is placed as exactly as frame 1.
+            np.remainder(index * self._frequencies, 2 * np.pi).astype(np.float32),
+        )
+        rows = {(level, known): modulation[i] for i, (level, known) in enumerate(passes[1:], 1)}
+        return _Plan(index=index, write=modulation[0], denoise=rows, cos=cos, sin=sin)
+
+    def _denoise(self, x: np.ndarray, level: float, control: _Plan, cache: Ring) -> np.ndarray:
+        backend, plan = self._need_backend(), control
+        clean = backend.step(x, plan.denoise[level, True], plan.cos, plan.sin, cache)
+        free = plan.denoise.get((level, False))
+        if free is None:
+            return clean
+        uncontrolled = backend.step(x, free, plan.cos, plan.sin, cache)
+        return uncontrolled + np.float32(self._settings.guidance) * (clean - uncontrolled)
+
+    def _write(self, clean: np.ndarray, control: _Plan, cache: Ring) -> Ring:
+        keys, values = self._need_backend().write(clean, control.write, control.cos, control.sin, cache)
+        cache.write(Entry(index=control.index, keys=keys, values=values))
+        return cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What all passes of one frame share; the rollout hands it through as the control."""
+
+    index: int
+    write: np.ndarray
+    denoise: dict[tuple[float, bool], np.ndarray]
+    cos: np.ndarray
+    sin: np.ndarray
+
+
+def open_model_world(name_or_path: str, config: EngineConfig | None = None) -> NeuralWorld:
+    """Open a neural world by the name of a bundled one or by the path of a folder.
+
+    Args:
+        name_or_path: e.g. "doom", or "runs/mine/world"; write "./doom" for a folder that is called as a
+            bundled world.
+        config: how to run it; None takes the defaults.
+
+    Raises:
+        WorldError: when there is neither.
+        DataError: when a file of it is missing or corrupt.
+        ConfigError: when it is of a newer format.
+    """
+    bundled = bundled_worlds()
+    folder = bundled.get(name_or_path, Path(name_or_path))
+    if not folder.is_dir():
+        known = ", ".join(bundled) or "none"
+        raise WorldError(
+            f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
+        )
+    return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
+
+
+def _show(image: np.ndarray, index: int) -> Frame:
+    image.flags.writeable = False
+    return Frame(image=image, index=index)

@@ -1,15 +1,21 @@
 """The command that plays: opens the page, or measures what a simulated viewer sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
 
 from paracosm.cli.arguments import File, full_name, parse
 from paracosm.cli.keep_takes import TakeKeeper
-from paracosm.core.errors import ConfigError
-from paracosm.play.server import Address, ServeConfig, open_browser, serve
+from paracosm.core.errors import ConfigError, ParacosmError, WorldError
+from paracosm.core.world import World
+from paracosm.core.world_spec import WorldSpec, check_parts, load_spec
+from paracosm.play.engine import EngineConfig, open_model_world
+from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
 from paracosm.worlds import open_world
+from paracosm.zoo import bundled_worlds
+
+MODEL = "model:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +45,123 @@ class PlayCommand:
     """Print the address and open no browser."""
     takes: Path = Path("recordings/played")
     """Where recordings made in the page are kept, a dataset for each world."""
+    steps: int = 0
+    """Denoising passes a frame of a neural world; 0 takes the world's own."""
+    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
+    """How a neural world is run."""
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.bench < 0 or self.steps < 0:
+            raise ConfigError(f"--bench {self.bench:g} and --steps {self.steps} must not be negative")
+        if self.steps and self.engine.levels:
+            raise ConfigError("--steps and --levels both choose the denoising passes; give one of them")
+        if self.json is not None and not self.bench:
+            raise ConfigError("--json writes the figures of --bench; give --bench SECONDS as well")
 
 
 def play(arguments: list[str]) -> None:
     """Run ``paracosm play``."""
     command = parse(PlayCommand, arguments, "paracosm play")
-    if command.json is not None and not command.bench:
-        raise ConfigError("--json writes the figures of --bench; give --bench SECONDS as well")
-    _serve(command)
+    opener = WorldChooser(command)
+    _serve(command, opener)
 
 
-def _serve(command: PlayCommand) -> None:
+class WorldChooser:
+    """Opens worlds as the command asks: neural ones with its settings, true games to fit their dream."""
+
+    def __init__(self, command: PlayCommand) -> None:
+        """Read the options; opens nothing yet."""
+        levels = tuple(1 - i / command.steps for i in range(command.steps)) or command.engine.levels
+        self.engine = replace(command.engine, levels=levels)
+        self.name = full_name(command.world)
+        self.beside = command.beside
+        self._spec = find_spec(self.name)
+
+    @property
+    def is_dream(self) -> bool:
+        """Whether the chosen world is a neural one whose folder was found."""
+        return self._spec is not None
+
+    def __call__(self, name: str) -> World:
+        """Open the world called ``name``."""
+        if name.startswith(MODEL):
+            return open_model_world(name.removeprefix(MODEL), self.engine)
+        config = self._spec.game_config if self._spec is not None and name == self._spec.game else None
+        return open_world(name, config)
+
+    def offers(self) -> list[Offer]:
+        """Return what the page offers: the chosen world first, then its true game and the other bundled ones.
+
+        Raises:
+            WorldError: when the true game is asked for and not known.
+        """
+        dreams = [self.name, *(f"{MODEL}{name}" for name in bundled_worlds())]
+        found = [Offer(name=name, worlds=(name,), title=_title(name)) for name in dict.fromkeys(dreams)]
+        if self._spec is None or not self._spec.game:
+            if self.beside:
+                raise WorldError(
+                    f"{self.name} does not say which game it dreams of; play it without --beside"
+                )
+            return found
+        game = self._spec.game
+        pair = Offer(
+            name=f"{game} | {self.name}",
+            worlds=(game, self.name),
+            title=f"{_title(self.name)} beside the true game",
+        )
+        true_game = Offer(name=game, worlds=(game,), title=f"{_title(game)}, the true game")
+        if self.beside:
+            return [pair, *found, true_game]
+        # a game that is not installed here is not offered, so that the page has no entry that only fails
+        return [*found, pair, true_game] if self._can_open(game) else found
+
+    def _can_open(self, name: str) -> bool:
+        try:
+            self(name).close()
+        except ParacosmError:
+            return False
+        return True
+
+
+def find_spec(name: str) -> WorldSpec | None:
+    """Return what a neural world's folder says of it, after a look at its files.
+
+    Returns:
+        None for other kinds of worlds, and for names that no folder has.
+
+    Raises:
+        ConfigError: when world.json does not fit or is of a newer format.
+        DataError: when a file of the world is missing or has changed.
+    """
+    if not name.startswith(MODEL):
+        return None
+    where = name.removeprefix(MODEL)
+    folder = bundled_worlds().get(where, Path(where))
+    if not folder.is_dir():
+        return None
+    spec = load_spec(folder)
+    check_parts(folder, spec)
+    return spec
+
+
+def _title(name: str) -> str:
+    return Path(name.rpartition(":")[2]).name.capitalize()
+
+
+def _serve(command: PlayCommand, opener: WorldChooser) -> None:
     config = ServeConfig(host=command.host, port=command.port, allow_hosts=command.allow_hosts)
+    offers = opener.offers()
+    if not opener.is_dream:
+        # what cannot be opened is said here, in the terminal, and not first in the page
+        opener(opener.name).close()
 
     def ready(address: Address) -> None:
-        print(f"{full_name(command.world)} is played at {address.url}")
+        print(f"{offers[0].name} is played at {address.url}")
         for url in address.network_urls:
             print(f"from other machines: {url}")
         if not command.no_browser and not open_browser(address.url):
             print("no browser was found here: open the address above in one")
         print("Ctrl+C stops it", flush=True)
 
-    serve(config, open_world, [full_name(command.world)], recorder=TakeKeeper(command.takes), ready=ready)
+    serve(config, opener, offers, recorder=TakeKeeper(command.takes), ready=ready)

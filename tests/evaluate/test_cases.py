@@ -35,7 +35,9 @@ def test_a_run_goes_on_with_the_controls_of_further_episodes(held_out: Dataset) 
     run = choose_runs(held_out.episodes, 1, 300, seed=0)[0]
     assert len(run.rollout.controls) == 300
     assert [part.count for part in run.segments] == [117, 120, 63]
-    expected = [c for part in run.segments for c in part.episode.controls[part.first : part.first + part.count]]
+    expected = [
+        c for part in run.segments for c in part.episode.controls[part.first : part.first + part.count]
+    ]
     assert list(run.rollout.controls) == expected
 
 
@@ -65,7 +67,9 @@ def test_a_game_that_did_not_make_the_recording_is_refused(held_out: Dataset) ->
     world = ToyWorld("true")
     world.info = type(world.info)(**{**vars(world.info), "name": "game:other"})
     case = choose_cases(held_out.episodes, 1, 10, seed=0)[0]
-    with pytest.raises(WorldError, match=r"game:other cannot begin from a clip and did not record this one \(game:toy did\)"):
+    with pytest.raises(
+        WorldError, match=r"game:other cannot begin from a clip and did not record this one \(game:toy did\)"
+    ):
         play(world, case.rollout)
 
 

@@ -6,7 +6,7 @@ from paracosm.evaluate.flow import block_flow, clip_motion, picture_motion
 
 
 def texture(height: int = 120, width: int = 160, seed: int = 0) -> np.ndarray:
-    """Smooth random picture: noise at 1/4 of the size, enlarged linearly, so that sub-pixel shifts have a meaning."""
+    """Smooth random picture: noise at 1/4 of the size, enlarged linearly."""
     coarse = (
         np.random.default_rng(seed).integers(0, 255, (height // 4 + 2, width // 4 + 2)).astype(np.float32)
     )

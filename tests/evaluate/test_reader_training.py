@@ -1,4 +1,4 @@
-"""The stage that trains the reader, on the toy game: it learns, resumes to the same bits, and refuses what does not fit."""
+"""The stage that trains the reader, on the toy game."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +68,9 @@ def test_the_control_learnt_from_a_window_is_that_of_its_second_frame(
     assert float(metrics["look_loss"]) == pytest.approx(smooth.mean(), abs=1e-5)
 
 
-def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(config: InverseDynamicsStageConfig, tmp_path: Path) -> None:
+def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(
+    config: InverseDynamicsStageConfig, tmp_path: Path
+) -> None:
     straight = replace(config, loop=replace(config.loop, num_steps=6), run=tmp_path / "straight")
     broken = replace(straight, run=tmp_path / "broken")
     main(straight)
@@ -79,7 +81,11 @@ def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(config: Inverse
 
 
 def test_recordings_of_another_size_or_without_a_key_are_refused(config: InverseDynamicsStageConfig) -> None:
-    with pytest.raises(DataError, match="has frames of 48 x 64, the model reads 64 x 64; set the model's height and width"):
+    with pytest.raises(
+        DataError, match="has frames of 48 x 64, the model reads 64 x 64; set the model's height and width"
+    ):
         InverseDynamicsStage(replace(config, model=replace(config.model, height=64)))
-    with pytest.raises(ConfigError, match=r"model.keys \['jump'\] are no keys of .*; it has \['up', 'down'\]"):
+    with pytest.raises(
+        ConfigError, match=r"model.keys \['jump'\] are no keys of .*; it has \['up', 'down'\]"
+    ):
         InverseDynamicsStage(replace(config, model=replace(config.model, keys=("up", "jump"))))

@@ -39,12 +39,17 @@ def test_too_few_steps_are_not_computed_and_never_zero() -> None:
     figures = speed_figures(timing(np.full(55, 0.01)))
     assert figures["engine.frames_per_second"].reason == "only 55 steps were timed"
     assert figures["engine.cost_ratio@10000"].reason == "only 55 steps were played, 10050 are needed"
-    assert all(figures[name].value is None for name in ("engine.frames_per_second", "engine.cost_ratio@10000"))
+    assert all(
+        figures[name].value is None for name in ("engine.frames_per_second", "engine.cost_ratio@10000")
+    )
 
 
 def test_resolution_steps_and_tokens_stand_beside_the_speed() -> None:
     figures = speed_figures(timing(np.full(200, 0.01)))
-    shown = {name: figures[f"engine.{name}"].value for name in ("height", "width", "denoise_steps", "tokens_per_frame")}
+    shown = {
+        name: figures[f"engine.{name}"].value
+        for name in ("height", "width", "denoise_steps", "tokens_per_frame")
+    }
     assert shown == {"height": 48, "width": 64, "denoise_steps": 2, "tokens_per_frame": 12}
 
 

@@ -18,7 +18,9 @@ from .toys import open_toy, record_toy
 @pytest.fixture(scope="module")
 def config(held_out: Dataset, reference: Dataset, tmp_path_factory: pytest.TempPathFactory) -> SuiteConfig:
     models = tmp_path_factory.mktemp("models")
-    InverseDynamics(replace(describe_reader(held_out.info), channels=(8, 8, 8), features=8)).save(models / "reader")
+    InverseDynamics(replace(describe_reader(held_out.info), channels=(8, 8, 8), features=8)).save(
+        models / "reader"
+    )
     sizes = TokenizerVAEConfig(
         height=48, width=64, stem=4, latent_channels=4, fine_channels=8, coarse_channels=8,
         encoder_blocks=(1, 1), decoder_blocks=(1, 1), time_kernel=1,
@@ -39,7 +41,9 @@ def config(held_out: Dataset, reference: Dataset, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def measured(config: SuiteConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     out = tmp_path_factory.mktemp("out")
-    return run_suite(config, out, opener=open_toy, command="paracosm evaluate model:oracle --suite first"), out
+    return run_suite(
+        config, out, opener=open_toy, command="paracosm evaluate model:oracle --suite first"
+    ), out
 
 
 def test_every_figure_is_there_with_a_value_or_a_reason(measured: tuple[Report, Path]) -> None:
@@ -49,7 +53,8 @@ def test_every_figure_is_there_with_a_value_or_a_reason(measured: tuple[Report, 
         "fidelity.gain_over_copy_db@4", "fidelity.sharpness_share@16", "control.f1.up", "control.f1.down",
         "control.keys_share_of_ceiling", "control.turn_share_of_ceiling", "control.keys_share_of_ceiling@60s",
         "control.keys_share_of_ceiling@120s", "control.opposite_share.turn", "stability.in_band_share@120s",
-        "stability.in_band_share_of_ceiling@120s", "stability.frozen_share@120s", "stability.places_share@120s",
+        "stability.in_band_share_of_ceiling@120s", "stability.frozen_share@120s",
+        "stability.places_share@120s",
         "stability.encoder_views_share@120s", "engine.frames_per_second", "engine.cost_ratio@10000",
         "determinism.two_processes", "unseen.fidelity.psnr_db@4", "unseen.tokenizer.psnr_db",
     }  # fmt: skip
@@ -82,7 +87,9 @@ def test_parts_left_out_are_not_in_the_report(config: SuiteConfig) -> None:
     assert figures["tokenizer.psnr_db"].reason == "no tokenizer was given; name its model folder"
 
 
-def test_a_missing_true_game_fails_the_opposites_with_the_reason_and_nothing_else(config: SuiteConfig) -> None:
+def test_a_missing_true_game_fails_the_opposites_with_the_reason_and_nothing_else(
+    config: SuiteConfig,
+) -> None:
     only = replace(config, parts=frozenset({"opposites"}), unseen=None)
     figure = run_suite(only, opener=refuse_game).figures["control.opposite_share.turn"]
     assert figure.status == "failed"
@@ -98,19 +105,25 @@ def refuse_game(name: str, config: object = None):
 
 
 def test_training_episodes_are_refused_as_held_out(config: SuiteConfig) -> None:
-    with pytest.raises(DataError, match=r"holds 10 training episodes, such as episode-000030; measure on recordings made"):
+    with pytest.raises(
+        DataError, match=r"holds 10 training episodes, such as episode-000030; measure on recordings made"
+    ):
         run_suite(replace(config, data=config.reference), opener=open_toy)
 
 
 def test_a_world_of_another_size_is_refused(config: SuiteConfig) -> None:
     from paracosm.worlds import open_world
 
-    with pytest.raises(DataError, match="has frames of 48 x 64, game:counting shows 32 x 64; give recordings of the game"):
+    with pytest.raises(
+        DataError, match="has frames of 48 x 64, game:counting shows 32 x 64; give recordings of the game"
+    ):
         run_suite(replace(config, world="game:counting"), opener=open_world)
 
 
 def test_unknown_parts_and_no_workers_are_refused(config: SuiteConfig) -> None:
-    with pytest.raises(ConfigError, match=r"parts \['memory'\] are unknown; choose from tokenizer, short, opposites"):
+    with pytest.raises(
+        ConfigError, match=r"parts \['memory'\] are unknown; choose from tokenizer, short, opposites"
+    ):
         replace(config, parts=frozenset({"memory"}))
     with pytest.raises(ConfigError, match="workers 0 and seed 0 must be at least 1 and 0"):
         replace(config, workers=0)

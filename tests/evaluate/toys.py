@@ -1,7 +1,7 @@
-"""A toy game whose state can be read off its pictures, dreams of it that err in known ways, and a reader that cannot.
+"""A toy game whose state can be read off its pictures, dreams of it that err, and a reader.
 
-The game is a window of 48 x 64 pixels over a wrapped random texture; "up" and "down" move it by 3 rows, a turn moves it
-by one column a degree.
+The game is a window of 48 x 64 pixels over a wrapped random texture; "up" and "down" move it by 3 rows, a
+turn moves it by one column a degree.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class ToyWorld:
     """The game itself, or a dream of it.
 
     Args:
-        kind: "true" (a game, starts from a seed only), or a dream that starts from a clip: "oracle", "frozen", "noise",
-            "blind" (to controls), "swapped" (controls negated), "late" (answers one step late), "grey" (fades), "leaky"
-            (a restored state differs).
+        kind: "true" (a game, starts from a seed only), or a dream that starts from a clip: "oracle",
+            "frozen", "noise", "blind" (to controls), "swapped" (controls negated), "late" (answers one step
+            late), "grey" (fades), "leaky" (a restored state differs).
     """
 
     def __init__(self, kind: str) -> None:
@@ -74,11 +74,19 @@ class ToyWorld:
         self.last, self.seed, self.leaks = Control(), 0, 0
 
     def reset(
-        self, seed: int = 0, start: np.ndarray | None = None, controls: Sequence[Control] = (), prompt: str | None = None
+        self,
+        seed: int = 0,
+        start: np.ndarray | None = None,
+        controls: Sequence[Control] = (),
+        prompt: str | None = None,
     ) -> Frame:
         check_start(self.info, start, controls, prompt)
         generator = stream(seed, "toy start")
-        y, x = (int(generator.integers(ROWS)), int(generator.integers(COLUMNS))) if start is None else find(start[-1])
+        y, x = (
+            (int(generator.integers(ROWS)), int(generator.integers(COLUMNS)))
+            if start is None
+            else find(start[-1])
+        )
         self.state, self.last, self.seed = (y, x, 0), Control(), seed
         return self.draw()
 
@@ -102,7 +110,9 @@ class ToyWorld:
             image = (image + (image.mean() - image) * min(1.0, index / 100)).astype(np.uint8)
         if self.kind == "leaky":
             image[0, 0] = self.leaks
-        return Frame(image=image, index=index, truth={"pose": {"x": x, "y": y}} if self.kind == "true" else {})
+        return Frame(
+            image=image, index=index, truth={"pose": {"x": x, "y": y}} if self.kind == "true" else {}
+        )
 
     def snapshot(self) -> Snapshot:
         return Snapshot(world=self.info.name, frame=self.draw(), payload=(self.state, self.last, self.seed))
@@ -122,7 +132,7 @@ def open_toy(name: str, config: Any = None) -> ToyWorld:
 
 
 class ToyReader:
-    """Reads the toy's controls by trying every motion they can cause: exact on its frames, helpless on anything else."""
+    """Reads the toy's controls by trying every motion they can cause."""
 
     keys = SPACE.keys
     look = ("yaw",)
@@ -155,7 +165,9 @@ def record_toy(path: Path, seeds: Sequence[int], steps: int, split: Any) -> Data
     world = ToyWorld("true")
     prepare_dataset(path, world.info)
     for seed in seeds:
-        recipe = Recipe(world="game:toy", engine="toy 1", seed=seed, level_seed=seed, policy="toy", split=split)
+        recipe = Recipe(
+            world="game:toy", engine="toy 1", seed=seed, level_seed=seed, policy="toy", split=split
+        )
         with EpisodeWriter(path, f"episode-{seed:06d}", world.info, recipe) as writer:
             writer.begin(world.reset(seed))
             for control in play_toy(steps, seed):

@@ -17,8 +17,8 @@ from paracosm.models.inverse_dynamics import (
 from paracosm.models.pixels import to_pixels
 
 TINY = InverseDynamicsConfig(
-    height=16, width=24, keys=("left", "right", "up"), look=("yaw",), look_scale=6.0, channels=(8, 8, 16), blocks=1,
-    features=8,
+    height=16, width=24, keys=("left", "right", "up"), look=("yaw",), look_scale=6.0, channels=(8, 8, 16),
+    blocks=1, features=8,
 )  # fmt: skip
 
 
@@ -31,7 +31,9 @@ def test_shapes_and_a_gradient_for_every_parameter() -> None:
     keys, look = model(torch.randn(5, WINDOW, 3, 16, 24))
     assert (tuple(keys.shape), tuple(look.shape)) == ((5, 3), (5, 1))
     (keys.square().sum() + look.square().sum()).backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters()
+    )
 
 
 def test_a_clip_is_read_window_by_window_from_its_second_frame_on() -> None:
@@ -41,7 +43,9 @@ def test_a_clip_is_read_window_by_window_from_its_second_frame_on() -> None:
     for row in range(FRAMES_BEFORE, 9 - FRAMES_AFTER):
         window = clip[row - FRAMES_BEFORE : row + FRAMES_AFTER + 1]
         keys, look = model(to_pixels(torch.from_numpy(window[None])))
-        assert reading.keys[row - FRAMES_BEFORE] == pytest.approx(keys.sigmoid()[0].detach().numpy(), abs=1e-5)
+        assert reading.keys[row - FRAMES_BEFORE] == pytest.approx(
+            keys.sigmoid()[0].detach().numpy(), abs=1e-5
+        )
         assert reading.look[row - FRAMES_BEFORE] == pytest.approx(6.0 * look[0].detach().numpy(), abs=1e-4)
 
 
@@ -54,7 +58,9 @@ def test_a_long_clip_reads_the_same_as_its_pieces() -> None:
 def test_a_saved_reader_reads_the_same(tmp_path: Path) -> None:
     model = InverseDynamics(TINY).eval()
     model.save(tmp_path / "reader")
-    assert np.array_equal(InverseDynamics.load(tmp_path / "reader").read(frames(8)).keys, model.read(frames(8)).keys)
+    assert np.array_equal(
+        InverseDynamics.load(tmp_path / "reader").read(frames(8)).keys, model.read(frames(8)).keys
+    )
 
 
 def test_a_world_without_a_camera_has_no_turn_to_read() -> None:
@@ -63,7 +69,9 @@ def test_a_world_without_a_camera_has_no_turn_to_read() -> None:
 
 
 def test_clips_too_short_or_of_another_size_are_refused() -> None:
-    with pytest.raises(DataError, match=r"a clip of shape \(3, 16, 24, 3\) and type uint8 cannot be read; .*t >= 4"):
+    with pytest.raises(
+        DataError, match=r"a clip of shape \(3, 16, 24, 3\) and type uint8 cannot be read; .*t >= 4"
+    ):
         InverseDynamics(TINY).read(frames(3))
     with pytest.raises(DataError, match=r"inverse dynamics needs uint8 \(t >= 4, 16, 24, 3\)"):
         InverseDynamics(TINY).read(frames(8)[:, :8])

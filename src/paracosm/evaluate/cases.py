@@ -1,7 +1,7 @@
 """Where measuring begins: short cases and long runs, cut out of held-out recordings by seed.
 
-A case is a clip of true frames, the controls that followed, and the true frames that followed them: the recording is
-the true game in the same state. This file does NOT play worlds and does NOT know metrics.
+A case is a clip of true frames, the controls that followed, and the true frames that followed them: the
+recording is the true game in the same state. This file does NOT play worlds and does NOT know metrics.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def choose_cases(
     if not fit:
         longest = max((episode.num_frames for episode in episodes), default=0)
         raise DataError(
-            f"no episode has {START_FRAMES + steps} frames (the longest has {longest}); record longer held-out episodes"
+            f"no episode has {START_FRAMES + steps} frames (the longest has {longest}); "
+            "record longer held-out episodes"
         )
     generator = stream(seed, "cases", steps)
     order = generator.permutation(len(fit))
@@ -128,7 +129,9 @@ def choose_runs(episodes: Sequence[EpisodeRef], count: int, steps: int, seed: in
             rows = min(missing, episode.num_frames - 1 - first)
             segments.append(Segment(episode=episode, first=first, count=rows))
             missing -= rows
-        controls = [control for part in segments for control in part.episode.controls[part.first :][: part.count]]
+        controls = [
+            control for part in segments for control in part.episode.controls[part.first :][: part.count]
+        ]
         rollout = _begin_at(segments[0].episode, 0, tuple(controls), number)
         runs.append(Run(name=segments[0].episode.name, rollout=rollout, segments=tuple(segments)))
     return runs

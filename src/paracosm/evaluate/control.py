@@ -1,6 +1,7 @@
 """How well the controls that were given can be read back from the frames: keys by F1, the turn in degrees.
 
-Pure functions on arrays of readings and of what was asked. This file does NOT know networks, worlds or recordings.
+Pure functions on arrays of readings and of what was asked. This file does NOT know networks, worlds or
+recordings.
 """
 
 from __future__ import annotations
@@ -92,11 +93,17 @@ def why_undefined(counts: KeyCounts) -> list[str]:
     for score, times in zip(scores, held, strict=True):
         blind = 2 * times / (times + total) if total else 0.0
         if times < MIN_HELD or total - times < MIN_HELD:
-            reasons.append(f"held in {times} of {total} real rows; at least {MIN_HELD} held and not held are needed")
+            reasons.append(
+                f"held in {times} of {total} real rows; at least {MIN_HELD} held and not held are needed"
+            )
         elif not score >= MIN_CEILING_F1:
-            reasons.append(f"read with F1 {score:.2f} on real frames; at least {MIN_CEILING_F1} is needed to judge")
+            reasons.append(
+                f"read with F1 {score:.2f} on real frames; at least {MIN_CEILING_F1} is needed to judge"
+            )
         elif score <= blind:
-            reasons.append(f"read with F1 {score:.2f} on real frames, no better than always guessing held ({blind:.2f})")
+            reasons.append(
+                f"read with F1 {score:.2f} on real frames, no better than always guessing held ({blind:.2f})"
+            )
         else:
             reasons.append("")
     return reasons
@@ -120,7 +127,11 @@ def share_of_ceiling(
         return float("nan")
     above = np.nan_to_num(key_f1(counts, units)[keys])
     below = key_f1(ceiling, units)[keys]
-    return float(np.mean(above) / np.mean(below)) if np.isfinite(below).all() and below.sum() > 0 else float("nan")
+    return (
+        float(np.mean(above) / np.mean(below))
+        if np.isfinite(below).all() and below.sum() > 0
+        else float("nan")
+    )
 
 
 def turn_error_deg(read: np.ndarray, asked: np.ndarray) -> float:
@@ -129,9 +140,11 @@ def turn_error_deg(read: np.ndarray, asked: np.ndarray) -> float:
 
 
 def turn_sign_accuracy(read: np.ndarray, asked: np.ndarray) -> float:
-    """Share of turning steps (at least :data:`TURNING_DEG`) read to the right side; nan when nothing turned."""
+    """Share of turning steps (TURNING_DEG and more) read to the right side; nan when nothing turned."""
     turning = np.abs(asked) >= TURNING_DEG
-    return float(np.mean(np.sign(read[turning]) == np.sign(asked[turning]))) if turning.any() else float("nan")
+    return (
+        float(np.mean(np.sign(read[turning]) == np.sign(asked[turning]))) if turning.any() else float("nan")
+    )
 
 
 def turn_explained(read: np.ndarray, asked: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What free play for minutes drifts into: frames outside the game's band, a frozen picture, few views, lost places.
+"""What free play for minutes drifts into: frames out of band, a frozen picture, few views, lost places.
 
 Pure functions on frame statistics and features. This file does NOT know worlds or recordings.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from paracosm.core.errors import DataError
 from paracosm.core.rng import stream
+
 from .quality import luma
 
 BAND_PERCENTILES = (1.0, 99.0)
@@ -52,7 +53,9 @@ def fit_band(statistics: np.ndarray) -> Band:
         DataError: for fewer than 100 frames, whose percentiles say nothing.
     """
     if len(statistics) < 100:
-        raise DataError(f"{len(statistics)} real frames are too few for 1st and 99th percentiles; give at least 100")
+        raise DataError(
+            f"{len(statistics)} real frames are too few for 1st and 99th percentiles; give at least 100"
+        )
     low, high = np.percentile(statistics, BAND_PERCENTILES, axis=0)
     return Band(low=low, high=high)
 
@@ -63,11 +66,11 @@ def in_band(statistics: np.ndarray, band: Band) -> np.ndarray:
     Returns:
         bool (frames,).
     """
-    return ((statistics >= band.low) & (statistics <= band.high)).all(axis=-1)
+    return np.all((statistics >= band.low) & (statistics <= band.high), axis=-1)
 
 
 def still_threshold(motion: np.ndarray, moving: np.ndarray) -> float:
-    """Motion below which a step counts as still: the 1st percentile of real steps with a movement control held.
+    """Motion below which a step is still: the 1st percentile of real steps with a movement control held.
 
     Never above :data:`STILL_GREY_LEVELS`, so that a slow game is not called frozen.
 
@@ -80,7 +83,7 @@ def still_threshold(motion: np.ndarray, moving: np.ndarray) -> float:
 
 
 def frozen_steps(motion: np.ndarray, moving: np.ndarray, threshold: float) -> np.ndarray:
-    """Tell which steps belong to a spell of at least :data:`FROZEN_SPELL` still steps with a movement control held.
+    """Tell which steps belong to a spell of FROZEN_SPELL or more still ones with a movement control held.
 
     Args:
         motion: (steps,) mean change of brightness of each step.
@@ -120,7 +123,8 @@ def coarse_views(frames: np.ndarray) -> np.ndarray:
         frames: uint8 (t, h, w, 3), h and w at least the grid.
 
     Returns:
-        float32 (t, 4 x cells): red, green, blue and mean edge strength (times 2) of each cell, in [0, about 1].
+        float32 (t, 4 x cells): red, green, blue and mean edge strength (times 2) of each cell, in [0, about
+        1].
     """
     rows, columns = VIEW_GRID
     grey = luma(frames)

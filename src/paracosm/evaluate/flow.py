@@ -1,21 +1,26 @@
 """Optical flow by block matching, and the motion of a whole picture read from it.
 
-Plain numpy on small frames. This file does NOT know controls; which motion a control should cause is told elsewhere.
+Plain numpy on small frames. This file does NOT know controls; which motion a control should cause is told
+elsewhere.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
 from paracosm.core.errors import DataError
+
 from .quality import luma
 
 BLOCK = 8
-"""Side of a matched block in pixels: at 64 x 48 smaller ones find false friends, larger ones blur parallax."""
+"""Side of a matched block in pixels: at 64 x 48 smaller ones find false friends, larger ones blur
+parallax."""
 REACH = 8
-"""Largest motion looked for, in pixels a step; a turn of 6 degrees moves a 64-pixel wide 90-degree view by about 5."""
+"""Largest motion looked for, in pixels a step; a turn of 6 degrees moves a 64-pixel wide 90-degree view by
+about 5."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +29,10 @@ class Flow:
 
     Attributes:
         shift: float32 (rows, columns, 2), (down, right) in pixels.
-        weight: float32 (rows, columns), how distinct the match is in grey levels; 0 for a block without texture.
-        place: float32 (rows, columns, 2), block centres relative to the picture's centre, (down, right) in pixels.
+        weight: float32 (rows, columns), how distinct the match is in grey levels; 0 for a block without
+            texture.
+        place: float32 (rows, columns, 2), block centres relative to the picture's centre, (down, right) in
+            pixels.
     """
 
     shift: np.ndarray
@@ -83,7 +90,7 @@ def block_flow(before: np.ndarray, after: np.ndarray, block: int = BLOCK, reach:
 
 
 def picture_motion(flow: Flow) -> Motion:
-    """Read shift and growth of the whole picture from its blocks, each weighted by how distinct its match is."""
+    """Read shift and growth of the whole picture from its blocks, weighted by how distinct they match."""
     total = float(flow.weight.sum())
     if total <= 0:
         return Motion(right=0.0, down=0.0, growth=0.0)
@@ -102,7 +109,7 @@ def clip_motion(frames: np.ndarray) -> Motion:
     Args:
         frames: uint8 (t, h, w, 3), t >= 2.
     """
-    steps = [picture_motion(block_flow(a, b)) for a, b in zip(frames[:-1], frames[1:], strict=True)]
+    steps = [picture_motion(block_flow(a, b)) for a, b in itertools.pairwise(frames)]
     return Motion(
         right=sum(step.right for step in steps),
         down=sum(step.down for step in steps),
@@ -117,7 +124,7 @@ def _places(rows: int, columns: int, block: int) -> np.ndarray:
 
 
 def _best_match(cost: np.ndarray, reach: int, place: np.ndarray) -> Flow:
-    """Pick the least cost of each block; among equals the smallest shift, so that a plain block stands still."""
+    """Pick the least cost of each block; among equals the smallest shift: a plain block stands still."""
     side, _, rows, columns = cost.shape
     steps = np.arange(-reach, reach + 1)
     length = (steps[:, None] ** 2 + steps[None, :] ** 2).ravel()
@@ -136,7 +143,7 @@ def _best_match(cost: np.ndarray, reach: int, place: np.ndarray) -> Flow:
 def _parabola(
     cost: np.ndarray, down: np.ndarray, right: np.ndarray, row: np.ndarray, column: np.ndarray, axis: int
 ) -> np.ndarray:
-    """Sub-pixel offset in [-0.5, 0.5] of the minimum of the parabola through the best cost and its two neighbours."""
+    """Offset in [-0.5, 0.5] of the minimum of the parabola through the best cost and its neighbours."""
     side = cost.shape[0]
     at = down if axis == 0 else right
     inside = (at > 0) & (at < side - 1)

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of figures that are no plain mean: ratios, F1, shares. Units (cases, runs) are resampled whole.
+"""Bootstrap intervals of figures that are no plain mean; units (cases, runs) are resampled whole.
 
 This file does NOT know what was measured.
 """
@@ -19,7 +19,8 @@ def interval_of(
     """Return the 95 % percentile bootstrap interval of a statistic of resampled units.
 
     Args:
-        statistic: takes unit indices (with repeats) and returns the figure; nan where a resample has no value.
+        statistic: takes unit indices (with repeats) and returns the figure; nan where a resample has no
+            value.
         num_units: how many units there are.
         seed: seed of the resampling.
 

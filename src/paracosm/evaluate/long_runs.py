@@ -1,7 +1,7 @@
 """Figures of minutes of free play: frames in the game's band, freezing, variety of views, control read late.
 
-Each is measured on the very controls that held-out players gave, and beside it on the frames that they saw. This
-file does NOT play worlds.
+Each is measured on the very controls that held-out players gave, and beside it on the frames that they saw.
+This file does NOT play worlds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from paracosm.core.rng import stream
 from paracosm.data.reader import EpisodeRef
 from paracosm.models.inverse_dynamics import FRAMES_AFTER, FRAMES_BEFORE
 
-from .cases import START_FRAMES, Run
+from .cases import Run
 from .control import Reader
 from .drift import (
     Band,
@@ -70,7 +70,7 @@ class RealGame:
 
 @dataclass(frozen=True, kw_only=True)
 class LongRuns:
-    """The frames of all long runs: of the world, and those that the players really saw under the same controls.
+    """The frames of all long runs: of the world, and those that players saw under the same controls.
 
     Attributes:
         runs: where they began.
@@ -127,11 +127,14 @@ def is_moving(vectors: np.ndarray, space: ControlSpace) -> np.ndarray:
 def read_truth(runs: Sequence[Run]) -> list[list[np.ndarray]]:
     """Read the real frames of the segments of each run."""
     return [
-        [part.episode.read_frames(part.first, part.first + part.count + 1) for part in run.segments] for run in runs
+        [part.episode.read_frames(part.first, part.first + part.count + 1) for part in run.segments]
+        for run in runs
     ]
 
 
-def measure_stability(long: LongRuns, game: RealGame, space: ControlSpace, encoder: Encoder | None) -> dict[str, Figure]:
+def measure_stability(
+    long: LongRuns, game: RealGame, space: ControlSpace, encoder: Encoder | None
+) -> dict[str, Figure]:
     """In-band share, frozen share and variety of views, over the whole of the runs.
 
     Args:
@@ -154,7 +157,7 @@ def measure_stability(long: LongRuns, game: RealGame, space: ControlSpace, encod
 def measure_late_control(
     long: LongRuns, reader: Reader, keys: Sequence[str], look: Sequence[str], space: ControlSpace, fps: float
 ) -> dict[str, Figure]:
-    """Keys and turn read from the world just before one and two minutes, beside the real frames of the same rows."""
+    """Keys and turn read from the world just before one and two minutes, beside the same real rows."""
     figures: dict[str, Figure] = {}
     for seconds in (LONG_SECONDS // 2, LONG_SECONDS):
         last = round(seconds * fps)
@@ -180,12 +183,14 @@ def _read_late(
 ) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray]]:
     """Read rows of every run: of the world, of the real frames, and anchors that need no further play.
 
-    "shuffled" is what the next run shows, judged by this run's controls; "copy_last" reads a picture that stands still.
+    "shuffled" is what the next run shows, judged by this run's controls; "copy_last" reads a picture that
+    stands still.
     """
     readings: dict[str, list[np.ndarray]] = {"world": [], "true_game": [], "copy_last": []}
     asked = []
     for run, frames, truth in zip(long.runs, long.world, long.truth, strict=True):
-        # frames[i] follows control i, so control i was given at frames[i - 1]; its window begins one frame earlier
+        # frames[i] follows control i, so control i was given at frames[i - 1]; its window begins one frame
+        # earlier
         clip = frames[rows[0] - 1 - FRAMES_BEFORE : rows[-1] + FRAMES_AFTER]
         shown = _read(reader, clip)
         real, whole = _read_segments(run, truth, reader, rows, shown.shape[1])
@@ -269,9 +274,13 @@ def _frozen_figure(
     held = np.array([part.sum() for part in moving], float)
     if not held.sum():
         return not_computed("undefined", "the controls never hold a movement key", "share")
-    sides = [[rows[:, column] for rows in side] for side in (own, real)] + [[np.zeros(len(rows)) for rows in own]]
+    sides = [[rows[:, column] for rows in side] for side in (own, real)] + [
+        [np.zeros(len(rows)) for rows in own]
+    ]
     counts = [
-        np.array([frozen_steps(rows, part, game.still).sum() for rows, part in zip(side, moving, strict=True)])
+        np.array(
+            [frozen_steps(rows, part, game.still).sum() for rows, part in zip(side, moving, strict=True)]
+        )
         for side in sides
     ]
     return Figure(
@@ -291,15 +300,22 @@ def _frozen_figure(
 
 def _variety_figures(long: LongRuns, game: RealGame, encoder: Encoder | None) -> dict[str, Figure]:
     real = [np.concatenate([part[1:] for part in parts]) for parts in long.truth]
-    views = {side: [coarse_views(frames) for frames in clips] for side, clips in (("own", long.world), ("real", real))}
+    views = {
+        side: [coarse_views(frames) for frames in clips]
+        for side, clips in (("own", long.world), ("real", real))
+    }
     spreads = {side: np.array([spread(part) for part in parts]) for side, parts in views.items()}
     places = {
         side: np.array([count_places(recognise(part, game.places)) for part in parts], float)
         for side, parts in views.items()
     }
     figures = {
-        "stability.views_share@120s": _share_figure(spreads["own"], spreads["real"], "real views are all one"),
-        "stability.places_share@120s": _share_figure(places["own"], places["real"], "no real place is recognised"),
+        "stability.views_share@120s": _share_figure(
+            spreads["own"], spreads["real"], "real views are all one"
+        ),
+        "stability.places_share@120s": _share_figure(
+            places["own"], places["real"], "no real place is recognised"
+        ),
     }
     name = "stability.encoder_views_share@120s"
     if encoder is None:

@@ -1,7 +1,7 @@
 """Opposite controls from the same start must give opposite motion: left and right, forward and back.
 
-The true game, put into the same state, says where they can (not against a wall) and which way the picture moves.
-This file does NOT know networks.
+The true game, put into the same state, says where they can (not against a wall) and which way the picture
+moves. This file does NOT know networks.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def measure_opposites(
     workers: int,
     progress: ProgressMaker = no_progress,
 ) -> dict[str, Figure]:
-    """Play both controls of each pair in the world and in the true game, from the same starts, and compare motions.
+    """Play both controls of each pair in the world and in the true game and compare the motions.
 
     Args:
         subject: the world.
@@ -98,12 +98,14 @@ def measure_opposites(
     for index, pair in enumerate(pairs):
         begin, count = 2 * index * len(cases), len(cases)
         parts = [(part[begin : begin + count], part[begin + count : begin + 2 * count]) for part in motions]
-        figures[f"control.opposite_share.{pair.name}"] = opposite_figure(*parts, pair.axis)
+        figures[f"control.opposite_share.{pair.name}"] = opposite_figure(parts[0], parts[1], pair.axis)
     return figures
 
 
 def opposite_figure(
-    world: tuple[Sequence[Motion], Sequence[Motion]], truth: tuple[Sequence[Motion], Sequence[Motion]], axis: str
+    world: tuple[Sequence[Motion], Sequence[Motion]],
+    truth: tuple[Sequence[Motion], Sequence[Motion]],
+    axis: str,
 ) -> Figure:
     """Share of judged cases whose motions both go the true way.
 
@@ -117,12 +119,14 @@ def opposite_figure(
     smallest = SMALLEST[axis]
     judged = (true_one * true_other < 0) & (np.abs(true_one) >= smallest) & (np.abs(true_other) >= smallest)
     if judged.sum() < MIN_JUDGED:
-        reason = f"the true game moves in opposite ways from {judged.sum()} of {len(judged)} starts; {MIN_JUDGED} are needed"
+        found = f"{judged.sum()} of {len(judged)} starts give opposite motion in the true game"
+        reason = f"{found}; {MIN_JUDGED} are needed"
         return not_computed("undefined", reason, "share")
     good = (_follows(one, true_one) & _follows(other, true_other))[judged]
     swapped = (_follows(other, true_one) & _follows(one, true_other))[judged]
     measured = estimate(good.astype(float))
-    # A still picture does not move, and a world blind to controls moves one way for both: neither can ever pass.
+    # A still picture does not move, and a world blind to controls moves one way for both: neither can ever
+    # pass.
     anchors = {"true_game": 1.0, "copy_last": 0.0, "shuffled": float(swapped.mean()), "no_control": 0.0}
     return Figure(value=measured.mean, unit="share", n=measured.n, ci95=measured.ci95, anchors=anchors)
 

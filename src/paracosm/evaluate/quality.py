@@ -10,13 +10,15 @@ import numpy as np
 from paracosm.core.errors import DataError
 
 PSNR_CAP_DB = 60.0
-"""Equal frames have no error and no finite PSNR; they count as 60 dB, about the rounding error of 8 bits (58.9 dB)."""
+"""Equal frames have no error and no finite PSNR; they count as 60 dB, about the rounding error of 8 bits
+(58.9 dB)."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of red, green and blue in brightness."""
 
 STATISTICS = ("sharpness", "brightness", "chroma", "red_green", "yellow_blue", "motion")
-"""Columns of :func:`frame_statistics`; colour is three of them, so that a tint cannot hide behind its mean."""
+"""Columns of :func:`frame_statistics`; colour is three of them, so that a tint cannot hide behind its
+mean."""
 
 
 def psnr_db(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -33,7 +35,9 @@ def psnr_db(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
         DataError: when the shapes differ.
     """
     if image.shape != truth.shape:
-        raise DataError(f"frames of shape {image.shape} cannot be compared with {truth.shape}; give equal shapes")
+        raise DataError(
+            f"frames of shape {image.shape} cannot be compared with {truth.shape}; give equal shapes"
+        )
     error = image.astype(np.float32) - truth.astype(np.float32)
     mse = np.mean(np.square(error), axis=(-3, -2, -1), dtype=np.float64)
     floor = 255.0**2 / 10 ** (PSNR_CAP_DB / 10)

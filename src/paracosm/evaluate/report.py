@@ -1,4 +1,4 @@
-"""One static page beside the figures, so that a person can look: table, clips side by side, minutes of free play.
+"""One static page beside the figures, so that a person can look: table, clips, minutes of free play.
 
 No network and no script from elsewhere; pictures are embedded. This file does NOT compute figures.
 """
@@ -45,8 +45,10 @@ h1 {{ font-size: 1.6rem; margin-bottom: 0; }} h2 {{ font-size: 1.15rem; margin: 
 p.note {{ opacity: .75; margin: .2rem 0 .8rem; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: right; padding: .22rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }}
-th:first-child, td:first-child, td.reason {{ text-align: left; }} td.reason {{ white-space: normal; opacity: .75; }}
+th, td {{ text-align: right; padding: .22rem .6rem; border-bottom: 1px solid var(--line);
+  white-space: nowrap; }}
+th:first-child, td:first-child, td.reason {{ text-align: left; }}
+td.reason {{ white-space: normal; opacity: .75; }}
 figure {{ margin: .8rem 0 1.4rem; }} figcaption {{ font-size: .9rem; opacity: .8; }}
 img {{ image-rendering: pixelated; max-width: 100%; }}
 </style>
@@ -78,11 +80,14 @@ def write_page(
     if long is not None:
         body += _run_figures(long, info.fps)
     about = (
-        f"{info.height} x {info.width} pixels, {info.fps:g} steps a second, {info.engine or 'engine unknown'}. "
+        f"{info.height} x {info.width} pixels, {info.fps:g} steps a second, "
+        f"{info.engine or 'engine unknown'}. "
         f"Measured on {report.hardware.get('cpu', 'unknown')}, {report.hardware.get('cores', '?')} cores; "
         f"commit {report.commit or 'unknown'}; {report.command}"
     )
-    page = PAGE.format(title=html.escape(f"{info.name}, measured"), about=html.escape(about), body="\n".join(body))
+    page = PAGE.format(
+        title=html.escape(f"{info.name}, measured"), about=html.escape(about), body="\n".join(body)
+    )
     with whole_file(path) as temporary:
         temporary.write_text(page)
 
@@ -111,9 +116,10 @@ def _table(report: Report) -> str:
     head = "".join(f"<th>{html.escape(LABELS[name])}</th>" for name in VARIANTS)
     rows = "".join(_row(name, figure) for name, figure in report.figures.items())
     return (
-        "<h2>Figures</h2><p class='note'>95 % intervals by bootstrap over cases or runs. Beside each figure stands the "
-        "same measured on its anchors, where it can be.</p><div class='wide'><table>"
-        f"<tr><th>figure</th><th>value</th><th>95 %</th><th>unit</th><th>n</th>{head}</tr>{rows}</table></div>"
+        "<h2>Figures</h2><p class='note'>95 % intervals by bootstrap over cases or runs. Beside each figure "
+        "stands the same measured on its anchors, where it can be.</p><div class='wide'><table>"
+        f"<tr><th>figure</th><th>value</th><th>95 %</th><th>unit</th><th>n</th>{head}</tr>"
+        f"{rows}</table></div>"
     )
 
 
@@ -132,19 +138,27 @@ def _row(name: str, figure: Figure) -> str:
 def _case_figures(short: ShortRuns, fps: float) -> list[str]:
     last = min(16, len(short.world[0])) - 1
     scores = np.array(
-        [float(psnr_db(run[last], case.truth[last])) for run, case in zip(short.world, short.cases, strict=True)]
+        [
+            float(psnr_db(run[last], case.truth[last]))
+            for run, case in zip(short.world, short.cases, strict=True)
+        ]
     )
     order = np.argsort(scores)
     middle = max(0, len(order) // 2 - SHOWN_CASES // 2)
     parts = [
-        "<h2>Short runs</h2><p class='note'>Rows: true game, this world, this world under shuffled controls, without "
+        "<h2>Short runs</h2>"
+        "<p class='note'>Rows: true game, this world, this world under shuffled controls, without "
         f"control. Columns: the last start frame, then after {', '.join(map(str, SHOWN_STEPS))} steps. "
         "The moving picture shows the true game on the left and this world on the right.</p>"
     ]
     for title, chosen in (("worst", order[:SHOWN_CASES]), ("middling", order[middle : middle + SHOWN_CASES])):
         for index in chosen:
             case = short.cases[index]
-            rows = [case.truth, short.world[index], *(short.anchors[name][index] for name in ("shuffled", "no_control"))]
+            rows = [
+                case.truth,
+                short.world[index],
+                *(short.anchors[name][index] for name in ("shuffled", "no_control")),
+            ]
             steps = [step - 1 for step in SHOWN_STEPS if step <= len(case.truth)]
             start = case.rollout.start[-1:]
             sheet = strip([np.concatenate([start, row[steps]]) for row in rows])
@@ -155,8 +169,9 @@ def _case_figures(short: ShortRuns, fps: float) -> list[str]:
 
 def _run_figures(long: LongRuns, fps: float) -> list[str]:
     parts = [
-        "<h2>Free play for minutes</h2><p class='note'>Above the true game (at a seam another episode begins), below "
-        "this world under the same controls, at even distances over the whole run.</p>"
+        "<h2>Free play for minutes</h2>"
+        "<p class='note'>Above the true game (at a seam another episode begins), "
+        "below this world under the same controls, at even distances over the whole run.</p>"
     ]
     for run, frames, truth in zip(long.runs, long.world, long.truth, strict=True):
         moments = np.linspace(0, len(frames) - 1, SHOWN_MOMENTS).astype(int)

@@ -1,7 +1,8 @@
 """Plays worlds for measuring: from a start, under given controls, on several processes.
 
-A neural world begins from the start clip. A game cannot; it is put into the same state by playing the recording's
-recipe again. This file does NOT know metrics, and imports no torch, so that its processes start fast.
+A neural world begins from the start clip. A game cannot; it is put into the same state by playing the
+recording's recipe again. This file does NOT know metrics, and imports no torch, so that its processes start
+fast.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,8 +88,8 @@ def begin(world: World, rollout: Rollout) -> Frame:
             "evaluate a neural world, or the game that made the recordings"
         )
     frame = None
-    for frame in play_recipe(world, rollout.recipe, rollout.past):
-        pass
+    for shown in play_recipe(world, rollout.recipe, rollout.past):
+        frame = shown
     if frame is None or not np.array_equal(frame.image, rollout.start[-1]):
         raise WorldError(
             f"{info.name} ({info.engine}) does not repeat the recording made by {rollout.recipe.engine}; "
@@ -152,7 +153,9 @@ def fresh_process() -> Iterator[concurrent.futures.ProcessPoolExecutor]:
         yield pool
 
 
-def _play_in_order(subject: Subject, rollouts: Sequence[Rollout], workers: int) -> Iterator[np.ndarray]:
+def _play_in_order(
+    subject: Subject, rollouts: Sequence[Rollout], workers: int
+) -> Generator[np.ndarray, None, None]:
     if not rollouts:
         return
     if workers <= 1:
@@ -164,7 +167,9 @@ def _play_in_order(subject: Subject, rollouts: Sequence[Rollout], workers: int) 
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _open_here, (subject, slots, workers)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        workers, context, _open_here, (subject, slots, workers)
+    ) as pool:
         futures = [pool.submit(_play_here, rollout) for rollout in rollouts]
         try:
             for future in futures:
@@ -188,7 +193,7 @@ def _play_here(rollout: Rollout) -> np.ndarray:
 
 
 def _take_core(slot: int, workers: int) -> None:
-    """Keep each worker to its share of the cores: two engines of two threads each on two cores make both crawl."""
+    """Keep each worker to its share of the cores: two engines of two threads each make both crawl."""
     if hasattr(os, "sched_getaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) >= workers:

@@ -1,7 +1,8 @@
 """Figures of short free runs from held-out starts: fidelity by horizon, sharpness, and control read back.
 
-Each figure stands beside its anchors: the same measured on the true frames, on the last start frame copied, on the
-world under the controls of another case, and on the world without control. This file does NOT play worlds.
+Each figure stands beside its anchors: the same measured on the true frames, on the last start frame copied,
+on the world under the controls of another case, and on the world without control. This file does NOT play
+worlds.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ def play_short(
 ) -> ShortRuns:
     """Play every case under its own controls, under another case's, and under none."""
     own = [case.rollout for case in cases]
-    swapped = [replace(rollout, controls=own[other].controls) for rollout, other in zip(own, _others(len(own)), strict=True)]
+    swapped = [
+        replace(rollout, controls=own[other].controls)
+        for rollout, other in zip(own, _others(len(own)), strict=True)
+    ]
     idle = [replace(rollout, controls=(IDLE,) * len(rollout.controls)) for rollout in own]
     played = play_all(subject, [*own, *swapped, *idle], workers, progress, "play cases")
     count = len(cases)
@@ -84,7 +88,9 @@ def measure_fidelity(runs: ShortRuns) -> dict[str, Figure]:
     """PSNR and sharpness after 1, 4, 8, 16 and 32 steps, and how far above copy and shuffled controls."""
     figures: dict[str, Figure] = {}
     for horizon in HORIZONS:
-        names = [f"fidelity.{name}@{horizon}" for name in ("psnr_db", "gain_over_copy_db", "gain_over_shuffled_db")]
+        names = [
+            f"fidelity.{name}@{horizon}" for name in ("psnr_db", "gain_over_copy_db", "gain_over_shuffled_db")
+        ]
         if len(runs.cases[0].truth) < horizon:
             reason = f"the cases are {len(runs.cases[0].truth)} steps long"
             figures |= {name: not_computed("skipped", reason, "dB") for name in names}
@@ -125,7 +131,9 @@ def measure_control(
     else:
         reason = "the world has no camera to turn"
         names = {"turn_error_deg": "degrees", "turn_sign_accuracy": "share", "turn_share_of_ceiling": "share"}
-        figures |= {f"control.{name}": not_computed("undefined", reason, unit) for name, unit in names.items()}
+        figures |= {
+            f"control.{name}": not_computed("undefined", reason, unit) for name, unit in names.items()
+        }
     return figures
 
 
@@ -189,13 +197,15 @@ def key_figures(
 def turn_figures(
     readings: Mapping[str, Sequence[np.ndarray]], asked: Sequence[np.ndarray], column: int, suffix: str = ""
 ) -> dict[str, Figure]:
-    """Error, sign and share of the ceiling of the turn; arguments as for :func:`key_figures`, column of the yaw."""
+    """Error, sign and share of the ceiling of the turn, read in one column; else as :func:`key_figures`."""
     wanted = [rows[:, -2] for rows in asked]
     read = {name: [rows[:, column] for rows in units] for name, units in readings.items()}
 
     def figure(score: Callable[[np.ndarray, np.ndarray], float], unit: str, higher: bool) -> Figure:
         def over(name: str, units: np.ndarray) -> float:
-            return score(np.concatenate([read[name][i] for i in units]), np.concatenate([wanted[i] for i in units]))
+            return score(
+                np.concatenate([read[name][i] for i in units]), np.concatenate([wanted[i] for i in units])
+            )
 
         every = np.arange(len(wanted))
         if not np.isfinite(over("world", every)):
@@ -217,7 +227,10 @@ def turn_figures(
     ceiling = explained.anchors.get("true_game")
     name = f"control.turn_share_of_ceiling{suffix}"
     if explained.value is None or ceiling is None or ceiling < 0.5:
-        reason = explained.reason or f"the reader explains {ceiling} of the turn on real frames; at least 0.5 is needed"
+        reason = (
+            explained.reason
+            or f"the reader explains {ceiling} of the turn on real frames; at least 0.5 is needed"
+        )
         return figures | {name: not_computed("undefined", reason, "share")}
     return figures | {name: _divide(explained, ceiling)}
 
@@ -243,7 +256,8 @@ def _keys_share(counts: Mapping[str, KeyCounts], reasons: Sequence[str], num_uni
         n=num_units,
         ci95=interval_of(lambda units: share_of_ceiling(counts["world"], ceiling, judged, units), num_units),
         anchors={
-            name: share_of_ceiling(counts[name], ceiling, judged) if name in counts else None for name in VARIANTS
+            name: share_of_ceiling(counts[name], ceiling, judged) if name in counts else None
+            for name in VARIANTS
         },
     )
 

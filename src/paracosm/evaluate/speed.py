@@ -1,7 +1,7 @@
-"""What a world costs: frames a second, time to the first frame, memory, and whether late frames cost more than early.
+"""What a world costs: frames a second, time to the first frame, memory, early and late.
 
-Measured in a process of its own. Imports no torch, so that the process is as light as a player's. This file does NOT
-know browsers; latency from key to screen is measured by the player's own benchmark.
+Measured in a process of its own. Imports no torch, so that the process is as light as a player's. This file
+does NOT know browsers; latency from key to screen is measured by the player's own benchmark.
 """
 
 from __future__ import annotations
@@ -79,10 +79,16 @@ def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -
             world.reset(rollout.seed)
     late = _memory_mb()
     world.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << 20 if sys.platform == "darwin" else 1 << 10
+    )
     details = {"height": world.info.height, "width": world.info.width, **world.info.details}
     return Timing(
-        first_frame_s=first_frame_s, step_s=step_s, memory_mb=(early, late), peak_memory_mb=peak, details=details
+        first_frame_s=first_frame_s,
+        step_s=step_s,
+        memory_mb=(early, late),
+        peak_memory_mb=peak,
+        details=details,
     )
 
 
@@ -126,7 +132,8 @@ def _late_figures(timing: Timing) -> dict[str, Figure]:
         reason = f"only {len(timing.step_s)} steps were played, {LATE_STEP + HALF_SPAN} are needed"
         return {name: not_computed("skipped", reason, unit) for name, unit in names.items()}
     early, late = (
-        float(np.median(timing.step_s[step - HALF_SPAN : step + HALF_SPAN])) for step in (EARLY_STEP, LATE_STEP)
+        float(np.median(timing.step_s[step - HALF_SPAN : step + HALF_SPAN]))
+        for step in (EARLY_STEP, LATE_STEP)
     )
     growth = timing.memory_mb[1] - timing.memory_mb[0]
     ratio_name, growth_name = names

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from paracosm.core.errors import ConfigError, DataError, MissingPackageError, WorldError
 from paracosm.core.figures import Figure, Report, figure_of, make_report, not_computed, write_report
 from paracosm.core.progress import ProgressMaker, no_progress
@@ -27,7 +25,6 @@ from paracosm.models.inverse_dynamics import InverseDynamics
 from paracosm.worlds import open_world
 
 from .cases import NUM_NOISE_SEEDS, Case, choose_cases, choose_runs
-from .control import Reader
 from .determinism import LEAD_STEPS, TAIL_STEPS, measure_determinism
 from .encoder import TokenizerJudge
 from .long_runs import LongRuns, learn_game, long_steps, measure_late_control, measure_stability, read_truth
@@ -41,7 +38,8 @@ from .speed import HALF_SPAN, LATE_STEP, measure_speed
 logger = logging.getLogger(__name__)
 
 LARGEST_PAST = 300
-"""Latest row at which a counterfactual case begins: the true game is played up to it once for each control."""
+"""Latest row at which a counterfactual case begins: the true game is played up to it once for each
+control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +76,8 @@ SIZES: Mapping[str, SuiteSize] = {
         num_cases=8, case_steps=18, num_opposites=6, num_runs=2, run_steps=160, speed_steps=120, num_traces=1
     ),
 }
-"""The full size takes up to 15 minutes on two cores for a world of 30 frames a second; quick takes about one."""
+"""The full size takes up to 15 minutes on two cores for a world of 30 frames a second; quick takes about
+one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,8 @@ class SuiteConfig:
     data: Path
     """held-out recordings of the true game"""
     reference: Path
-    """recordings from which the game's band and places are learnt, best those that the world was trained on"""
+    """recordings from which the game's band and places are learnt, best those that the world was trained
+    on"""
     unseen: Path | None = None
     """recordings of levels that the world was not trained on, reported on lines of their own"""
     reader: Path | None = None
@@ -246,10 +246,16 @@ def _measure_opposites(bench: _Bench, episodes: Sequence[EpisodeRef]) -> dict[st
     space = bench.info.controls
     try:
         return measure_opposites(
-            bench.subject(episodes), bench.true_game(episodes), cases, space, bench.config.workers, bench.progress
+            bench.subject(episodes),
+            bench.true_game(episodes),
+            cases,
+            space,
+            bench.config.workers,
+            bench.progress,
         )
     except (MissingPackageError, WorldError) as error:
-        # Without the true game nobody knows where a wall stands; the rest of the report is still worth having.
+        # Without the true game nobody knows where a wall stands; the rest of the report is still worth
+        # having.
         names = [f"control.opposite_share.{pair.name}" for pair in opposite_pairs(space)]
         return {name: not_computed("failed", str(error), "share") for name in names}
 
@@ -317,24 +323,27 @@ def _world_config(config: SuiteConfig, episodes: Sequence[EpisodeRef]) -> Mappin
 
 
 def _check_fit(bench: _Bench, episodes: Sequence[EpisodeRef]) -> None:
-    recorded = episodes[0].info
-    if (recorded.height, recorded.width) != (bench.info.height, bench.info.width):
+    recorded, world = episodes[0].info, bench.info
+    advice = "give recordings of the game that the world was trained on"
+    if (recorded.height, recorded.width) != (world.height, world.width):
         raise DataError(
-            f"{bench.config.data} has frames of {recorded.height} x {recorded.width}, {bench.info.name} shows "
-            f"{bench.info.height} x {bench.info.width}; give recordings of the game that the world was trained on"
+            f"{bench.config.data} has frames of {recorded.height} x {recorded.width}, {world.name} shows "
+            f"{world.height} x {world.width}; {advice}"
         )
-    if recorded.controls.keys != bench.info.controls.keys:
+    keys = list(world.controls.keys)
+    if list(recorded.controls.keys) != keys:
         raise DataError(
-            f"{bench.config.data} was played with the keys {list(recorded.controls.keys)}, {bench.info.name} has "
-            f"{list(bench.info.controls.keys)}; give recordings of the game that the world was trained on"
+            f"{bench.config.data} was played with the keys {list(recorded.controls.keys)}, {world.name} has "
+            f"{keys}; {advice}"
         )
     if bench.reader is not None:
         model = bench.reader.config
-        unknown = [key for key in model.keys if key not in bench.info.controls.keys]
-        if unknown or (model.height, model.width) != (bench.info.height, bench.info.width):
+        if not set(model.keys) <= set(keys) or (model.height, model.width) != (world.height, world.width):
             raise DataError(
-                f"{bench.config.reader} reads {model.height} x {model.width} frames and the keys {list(model.keys)}; "
-                f"{bench.info.name} shows {bench.info.height} x {bench.info.width} and has {list(bench.info.controls.keys)}"
+                f"{bench.config.reader} reads {model.height} x {model.width} frames and {list(model.keys)}, "
+                f"{world.name} shows {world.height} x {world.width} and has {keys}; train it on this game"
             )
     if bench.size.case_steps <= CONTROL_STEPS:
-        raise ConfigError(f"case_steps {bench.size.case_steps} is too short; control is read over {CONTROL_STEPS} steps")
+        raise ConfigError(
+            f"case_steps {bench.size.case_steps} is too short; control is read over {CONTROL_STEPS} steps"
+        )

@@ -1,7 +1,8 @@
-"""Train the reader of controls on real recordings: keys by cross-entropy, the turn by a smooth absolute error.
+"""Train the reader of controls on real recordings: keys by cross-entropy, turns by a smooth error.
 
-Pixel noise, contrast and a light blur are drawn anew for each clip, so that the reader judges motion and not the
-finest texture; sharpness is measured by a figure of its own. This file does NOT know how readings are scored.
+Pixel noise, contrast and a light blur are drawn anew for each clip, so that the reader judges motion and not
+the finest texture; sharpness is measured by a figure of its own. This file does NOT know how readings are
+scored.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -69,8 +71,12 @@ class InverseDynamicsStage:
         self.config = config
         self._episodes = select_episodes(dataset, config.split)
         self._frames = [episode.frames for episode in self._episodes]
-        self._controls = [_targets(dataset.info, episode.control_vectors, config.model) for episode in self._episodes]
-        self._sampler = ClipSampler([episode.num_frames for episode in self._episodes], WINDOW, config.loop.seed)
+        self._controls = [
+            _targets(dataset.info, episode.control_vectors, config.model) for episode in self._episodes
+        ]
+        self._sampler = ClipSampler(
+            [episode.num_frames for episode in self._episodes], WINDOW, config.loop.seed
+        )
         with torch.random.fork_rng(devices=[]):
             # Layers draw their first weights from the global stream only; it is put back behind them.
             torch.manual_seed(sub_seed(config.loop.seed, "inverse dynamics weights"))  # noqa: TID251
@@ -88,9 +94,18 @@ class InverseDynamicsStage:
         logits, look = self.networks["reader"](pixels.to(device))
         targets = targets.to(device)
         num_keys = len(self.config.model.keys)
-        keys_loss = functional.binary_cross_entropy_with_logits(logits.float(), targets[:, :num_keys]) if num_keys else 0
-        look_loss = functional.smooth_l1_loss(look.float(), targets[:, num_keys:], beta=0.1) if look.shape[1] else 0
-        parts = {"keys_loss": torch.as_tensor(keys_loss).detach(), "look_loss": torch.as_tensor(look_loss).detach()}
+        keys_loss = (
+            functional.binary_cross_entropy_with_logits(logits.float(), targets[:, :num_keys])
+            if num_keys
+            else 0
+        )
+        look_loss = (
+            functional.smooth_l1_loss(look.float(), targets[:, num_keys:], beta=0.1) if look.shape[1] else 0
+        )
+        parts = {
+            "keys_loss": torch.as_tensor(keys_loss).detach(),
+            "look_loss": torch.as_tensor(look_loss).detach(),
+        }
         return torch.as_tensor(keys_loss + LOOK_WEIGHT * look_loss), parts
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
@@ -109,9 +124,10 @@ class InverseDynamicsStage:
 
 
 def describe_reader(info: WorldInfo) -> InverseDynamicsConfig:
-    """Describe the reader of a world: its frame size, all its keys and each axis of the camera that it can turn."""
+    """Describe the reader of a world: its frame size, all its keys and each axis that it can turn."""
     yaw, pitch = info.controls.look_limit
-    axes = (("yaw",) if yaw else ()) + (("pitch",) if pitch else ())
+    limits: tuple[tuple[Literal["yaw", "pitch"], float], ...] = (("yaw", yaw), ("pitch", pitch))
+    axes = tuple(axis for axis, limit in limits if limit)
     return InverseDynamicsConfig(
         height=info.height,
         width=info.width,
@@ -150,13 +166,16 @@ def _targets(info: WorldInfo, vectors: np.ndarray, model: InverseDynamicsConfig)
     """Columns that the model reads: keys as 0 or 1, then the turn in units of ``look_scale``."""
     columns = [info.controls.keys.index(key) for key in model.keys]
     axes = [{"yaw": -2, "pitch": -1}[axis] for axis in model.look]
-    return np.concatenate([vectors[:, columns], vectors[:, axes] / model.look_scale], axis=1).astype(np.float32)
+    return np.concatenate([vectors[:, columns], vectors[:, axes] / model.look_scale], axis=1).astype(
+        np.float32
+    )
 
 
 def _check_fit(info: WorldInfo, model: InverseDynamicsConfig, data: Path) -> None:
     if (info.height, info.width) != (model.height, model.width):
         raise DataError(
-            f"{data} has frames of {info.height} x {info.width}, the model reads {model.height} x {model.width}; "
+            f"{data} has frames of {info.height} x {info.width}, "
+            f"the model reads {model.height} x {model.width}; "
             "set the model's height and width to those of the recordings"
         )
     unknown = [key for key in model.keys if key not in info.controls.keys]

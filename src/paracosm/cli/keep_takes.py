@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from paracosm.core.controls import Control
@@ -47,8 +48,10 @@ class TakeKeeper:
                 writer.add_input(
                     {"kind": "before", "controls": [_to_json(control) for control in take.before]}
                 )
-            writer.begin(take.frames[0])
-            for control, frame in zip(take.controls, take.frames[1:], strict=True):
+            # rows count from the take's first frame, whatever was played before it
+            first, *rest = (replace(frame, index=row) for row, frame in enumerate(take.frames))
+            writer.begin(first)
+            for control, frame in zip(take.controls, rest, strict=True):
                 writer.step(control, frame)
         return f"{len(take.controls)} steps are in {dataset / 'episodes' / name}"
 

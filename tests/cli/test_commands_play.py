@@ -1,0 +1,89 @@
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+
+from paracosm.cli.commands_play import PlayCommand, WorldChooser
+from paracosm.cli.keep_takes import TakeKeeper
+from paracosm.cli.main import main
+from paracosm.core.controls import Control
+from paracosm.core.errors import WorldError
+from paracosm.data.reader import Dataset
+from paracosm.play.takes import Take
+from paracosm.worlds import open_world
+
+
+def test_the_address_is_printed_and_serves_the_page_until_interrupted():
+    command = [sys.executable, "-m", "paracosm.cli", "play", "game:counting", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        address = re.search(r"game:counting is played at (http://127\.0\.0\.1:\d+/)#token=\S{16,}", first)
+        assert address, first
+        assert process.stdout.readline() == "Ctrl+C stops it\n"
+        with urllib.request.urlopen(address[1], timeout=20) as page:
+            assert b"<html" in page.read()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "paracosm: stopped"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["no-such-world"], '"no-such-world" is neither a bundled world'),
+        (["game:counting", "--beside"], "game:counting does not say which game it dreams of"),
+        (["--json", "x.json"], "--json writes the figures of --bench; give --bench SECONDS as well"),
+        (["--steps", "2", "--levels", "1", "0.5"], "--steps and --levels both choose the denoising passes"),
+        (["--bench", "-1"], "--bench -1 and --steps 0 must not be negative"),
+        (["game:counting", "--port", "99999"], "port 99999 does not exist; use 1 to 65535"),
+    ],
+)
+def test_what_cannot_be_played_is_said_in_one_line(words, text, capsys):
+    assert main(["play", *words]) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert error.count("\n") == 1
+
+
+def test_steps_become_noise_levels_falling_from_one():
+    assert WorldChooser(PlayCommand(world="game:counting", steps=4)).engine.levels == (1.0, 0.75, 0.5, 0.25)
+    assert WorldChooser(PlayCommand(world="game:counting")).engine.levels == ()
+
+
+def test_the_chosen_world_is_offered_first():
+    offers = WorldChooser(PlayCommand(world="game:counting")).offers()
+    assert offers[0].name == "game:counting"
+    with pytest.raises(WorldError, match="does not say which game it dreams of"):
+        WorldChooser(PlayCommand(world="game:counting", beside=True)).offers()
+
+
+def test_a_recording_made_in_the_page_is_a_dataset(tmp_path):
+    world = open_world("game:counting")
+    frames = [world.reset(5)]
+    controls = [Control({"forward"}), Control({"left"}, (3.0, 0.0)), Control({"jump"})]
+    frames += [world.step(control) for control in controls]
+    take = Take(
+        info=world.info,
+        seed=5,
+        start=None,
+        prompt=None,
+        before=(controls[0],),
+        frames=tuple(frames[1:]),
+        controls=tuple(controls[1:]),
+    )
+    keep = TakeKeeper(tmp_path)
+    assert keep(take).startswith("2 steps are in ")
+    keep(take)
+    dataset = Dataset(tmp_path / "game-counting")
+    assert len(dataset) == 2
+    episode = dataset.episode(0)
+    assert episode.recipe.policy == "person"
+    assert np.array_equal(episode.frames, np.stack([frame.image for frame in frames[1:]]))
+    assert list(episode.controls) == controls[1:]
+    assert '"before"' in (episode.path / "inputs.jsonl").read_text()

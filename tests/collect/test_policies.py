@@ -107,8 +107,8 @@ def test_worlds_are_opened_by_name() -> None:
         open_world("doom")
     with pytest.raises(WorldError, match=r'there is no game "chess"; choose one of game:doom'):
         open_world("game:chess")
-    with pytest.raises(ConfigError, match=r"widht: CountingConfig has no such key; did you mean width?"):
-        open_world("game:counting", {"widht": 80})
+    with pytest.raises(ConfigError, match=r"widthh: CountingConfig has no such key; did you mean width?"):
+        open_world("game:counting", {"widthh": 80})
     with pytest.raises(
         ConfigError, match=r"StickyConfig is not the config of this world; pass a CountingConfig"
     ):

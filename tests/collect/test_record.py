@@ -1,4 +1,5 @@
 import dataclasses
+import multiprocessing
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from paracosm.collect.games.counting import CountingConfig, CountingWorld
-from paracosm.collect.record import RecordConfig, lock_folder, record, rerender
+from paracosm.collect.record import RecordConfig, _is_alive, lock_folder, record, rerender
 from paracosm.core.controls import Control
 from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, WorldError
 from paracosm.core.world import Frame, World
@@ -20,10 +21,23 @@ from paracosm.data import Dataset
 from paracosm.worlds import make_policy, open_world
 
 SCRIPT = """
-import sys
+import subprocess, sys
 from pathlib import Path
+from paracosm.collect.games.counting import CountingWorld
 from paracosm.collect.record import RecordConfig, record
-from paracosm.worlds import make_policy, open_world
+from paracosm.worlds import make_policy
+
+class Helped(CountingWorld):
+    def __init__(self):
+        super().__init__()
+        self.helper = subprocess.Popen(["sleep", "300"])
+
+    def close(self):
+        self.helper.kill()
+
+def open_world(name, config=None):
+    return Helped()
+
 if __name__ == "__main__":
     config = RecordConfig(world="game:counting", out=Path(sys.argv[1]), num_episodes=int(sys.argv[2]),
                           max_steps=150, policy="sticky", seed=5, workers=2)
@@ -70,7 +84,7 @@ def test_a_killed_recording_goes_on_and_equals_a_straight_one(tmp_path: Path) ->
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    # The workers die with the recorder, so that nobody writes without the lock.
+    # The workers and what they started die with the recorder, so that nobody writes without the lock.
     while _members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _members(process.pid)
@@ -190,14 +204,42 @@ def _open_dying(name: str, config: Any = None) -> World:
         def step(self, control: Control) -> Frame:
             os._exit(9)
 
+    if multiprocessing.parent_process() is not None:
+        (config / str(subprocess.Popen(["sleep", "300"]).pid)).touch()
     return Dying()
 
 
+def _open_tidy(name: str, config: Any = None) -> World:
+    class Tidy(CountingWorld):
+        def close(self) -> None:
+            (config / str(os.getpid())).touch()
+
+    return Tidy()
+
+
+def test_a_worker_closes_its_world_when_all_is_done(tmp_path: Path) -> None:
+    config = make_config(tmp_path / "out", workers=2)
+    (tmp_path / "closed").mkdir()
+    record(config, _open_tidy, make_policy, world_config=tmp_path / "closed")
+    # This process asked for the world's size; a second worker may have come too late to play.
+    closed = {int(file.name) for file in (tmp_path / "closed").iterdir()}
+    assert os.getpid() in closed
+    assert len(closed) >= 2
+
+
 def test_a_worker_that_dies_is_told_and_nothing_half_is_left(tmp_path: Path) -> None:
+    helpers = tmp_path / "helpers"
+    helpers.mkdir()
     with pytest.raises(
         WorldError, match=r"a recording process of game:counting died .*; run the same command again"
     ):
-        record(make_config(tmp_path, workers=2), _open_dying, make_policy)
+        record(make_config(tmp_path, workers=2), _open_dying, make_policy, world_config=helpers)
+    started = [int(file.name) for file in helpers.iterdir()]
+    assert started
+    deadline = time.monotonic() + 20
+    while any(_is_alive(process) for process in started) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(_is_alive(process) for process in started)
     assert len(record(make_config(tmp_path), open_world, make_policy)) == 3
     assert not list((tmp_path / "episodes").glob(".partial*"))
 

@@ -41,7 +41,7 @@ def test_shares_are_those_of_the_recording(tmp_path: Path) -> None:
     assert found["events"] == {"shot": 1}
     assert found["ends"] == 1
     assert found["lengths"] == {"least": 5, "mean": 5, "most": 5}
-    assert found["places"]["visited"] == 1
+    assert found["places"]["visited"] == 2
     frames = Dataset(tmp_path).episodes[0].frames.astype(int)
     assert found["change"]["mean"] == pytest.approx(np.abs(np.diff(frames, axis=0)).mean())
     json.dumps(found)

@@ -13,8 +13,10 @@ import dataclasses
 import fcntl
 import logging
 import multiprocessing
+import multiprocessing.util
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -245,8 +247,10 @@ def _play_all(job: _Job, todo: list[int]) -> Iterator[int]:
             for index in todo:
                 yield worker.play(index)
         return
+    context = multiprocessing.get_context("spawn")
+    started = context.SimpleQueue()
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(job,)
+        workers, context, initializer=_start_worker, initargs=(job, started)
     )
     try:
         futures = [pool.submit(_play_in_worker, index) for index in todo]
@@ -254,11 +258,13 @@ def _play_all(job: _Job, todo: list[int]) -> Iterator[int]:
             yield future.result()
     except concurrent.futures.process.BrokenProcessPool as error:
         raise WorldError(
-            f"a recording process of {job.config.world} died ({error}); run the same command again to "
-            "go on, with fewer workers if memory is short"
+            f"a recording process of {job.config.world} died ({error}); run the same command again to go on, "
+            "with fewer workers if memory is short"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        while not started.empty():
+            _end_group(started.get())
 
 
 class _Worker:
@@ -302,9 +308,13 @@ _worker: _Worker | None = None
 """The worker of this process, in processes that a recorder started."""
 
 
-def _start_worker(job: _Job) -> None:
+def _start_worker(job: _Job, started: Any) -> None:
     global _worker
+    # A game may run as a process of its own and outlive a killed worker; a group lets both be ended together.
+    os.setpgid(0, 0)
+    started.put(os.getpid())
     _worker = _Worker(job)
+    multiprocessing.util.Finalize(None, _worker.close, exitpriority=100)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -314,11 +324,17 @@ def _play_in_worker(index: int) -> int:
 
 
 def _die_with_parent() -> None:
-    """End this process when the recorder is killed: it would go on writing without the folder's lock."""
+    """End this process and its game when the recorder is killed: they would go on without the lock."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        _end_group(os.getpid())
+
+
+def _end_group(group: int) -> None:
+    """Kill what is left of a worker and its game processes; a worker that ended well left nothing."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _episode_name(config: RecordConfig, index: int) -> str:

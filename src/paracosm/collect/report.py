@@ -17,8 +17,8 @@ import numpy as np
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.data.reader import Dataset, EpisodeRef
 
-ROOM_COLUMN = "pose_room"
-"""Pose entry that names the room of a frame, where the world knows rooms."""
+ROOM_COLUMN = "truth_room"
+"""Column that names the room of a frame, where the world knows rooms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +27,16 @@ class DescribeConfig:
 
     num_bins: int = 9
     """Bars of the histograms; odd, so that one of them stands for no turn."""
-    cell: float = 128.0
-    """Side of a square of the map, in the world's own units, when places are counted from the pose."""
+    squares: int = 16
+    """Squares along the longer side of the area visited, when places are counted from the pose."""
     changes_per_episode: int = 64
     """Pairs of neighbouring frames looked at in each episode, evenly spread; all of them when it has
     fewer."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that count nothing."""
-        if self.num_bins < 1 or self.cell <= 0 or self.changes_per_episode < 1:
-            raise ConfigError("num_bins, cell and changes_per_episode must be above 0")
+        if self.num_bins < 1 or self.squares < 1 or self.changes_per_episode < 1:
+            raise ConfigError("num_bins, squares and changes_per_episode must be above 0")
 
 
 def describe_dataset(
@@ -145,21 +145,23 @@ def _describe_controls(dataset: Dataset, config: DescribeConfig) -> dict[str, An
 
 def _describe_places(dataset: Dataset, config: DescribeConfig) -> dict[str, Any] | None:
     """Count places: rooms where the world knows them, else squares of the map, apart for each level."""
+    knows_rooms = all(ROOM_COLUMN in episode.columns for episode in dataset.episodes)
+    if not knows_rooms and not all(
+        {"pose_x", "pose_y"} <= set(episode.columns) for episode in dataset.episodes
+    ):
+        return None
+    side = 0.0 if knows_rooms else _measure_square(dataset, config)
     visits: Counter[tuple[Any, ...]] = Counter()
     per_episode = []
-    kind = ""
     for episode in dataset.episodes:
-        places, kind = _find_places(episode, config)
-        if not places:
-            return None
-        level = episode.stored_recipe["level_seed"]
-        visits.update((level, *place) for place in places)
+        places = _find_rooms(episode) if knows_rooms else _find_squares(episode, side)
+        visits.update((episode.stored_recipe["level_seed"], *place) for place in places)
         per_episode.append(len(set(places)))
     shares = np.array(list(visits.values())) / visits.total()
     # exp(entropy): how many evenly visited places would be as varied.
     effective = float(np.exp(-(shares * np.log(shares)).sum()))
     return {
-        "kind": kind,
+        "kind": "room" if knows_rooms else f"square of {side:.3g}",
         "visited": len(visits),
         "effective": effective,
         "largest_share": float(shares.max()),
@@ -167,13 +169,22 @@ def _describe_places(dataset: Dataset, config: DescribeConfig) -> dict[str, Any]
     }
 
 
-def _find_places(episode: EpisodeRef, config: DescribeConfig) -> tuple[list[tuple[Any, ...]], str]:
-    if ROOM_COLUMN in episode.columns:
-        return [(room,) for room in episode.truth(ROOM_COLUMN).tolist() if room is not None], "room"
-    if {"pose_x", "pose_y"} <= set(episode.columns):
-        cells = [np.floor(episode.truth(f"pose_{axis}") / config.cell).astype(int).tolist() for axis in "xy"]
-        return list(zip(*cells, strict=True)), f"square of {config.cell:g}"
-    return [], ""
+def _measure_square(dataset: Dataset, config: DescribeConfig) -> float:
+    """Return the side of one square, in the world's own units."""
+    spans = []
+    for axis in ("pose_x", "pose_y"):
+        ranges = [(episode.truth(axis).min(), episode.truth(axis).max()) for episode in dataset.episodes]
+        spans.append(max(high for _, high in ranges) - min(low for low, _ in ranges))
+    return float(max(spans)) / config.squares or 1.0
+
+
+def _find_rooms(episode: EpisodeRef) -> list[tuple[Any, ...]]:
+    return [(room,) for room in episode.truth(ROOM_COLUMN).tolist() if room is not None and room == room]
+
+
+def _find_squares(episode: EpisodeRef, side: float) -> list[tuple[Any, ...]]:
+    squares = [np.floor(episode.truth(axis) / side).astype(int).tolist() for axis in ("pose_x", "pose_y")]
+    return list(zip(*squares, strict=True))
 
 
 def _describe_change(dataset: Dataset, config: DescribeConfig) -> dict[str, Any] | None:

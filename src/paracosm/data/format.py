@@ -212,17 +212,17 @@ def _flatten(values: Mapping[str, Any], prefix: str, row: dict[str, Any], left_o
         if isinstance(value, Mapping):
             _flatten(value, f"{prefix}{name}.", row, left_out)
         elif isinstance(value, str | bool | int | float) or value is None:
-            row[prefix + name] = value
+            row[f"{prefix}{name}"] = value
         elif (
             isinstance(value, np.ndarray | np.generic)
             and value.size <= LARGEST_LIST
             and value.dtype.kind in "biuf"
         ):
-            row[prefix + name] = value.ravel().tolist() if value.ndim else value.item()
+            row[f"{prefix}{name}"] = value.ravel().tolist() if value.ndim else value.item()
         elif isinstance(value, list | tuple) and len(value) <= LARGEST_LIST and _is_plain(value):
-            row[prefix + name] = list(value)
+            row[f"{prefix}{name}"] = list(value)
         else:
-            left_out.append(prefix + name)
+            left_out.append(f"{prefix}{name}")
 
 
 def _is_plain(values: Sequence[Any]) -> bool:

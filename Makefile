@@ -27,8 +27,9 @@ docs:  ## write the generated pages anew and build the site into site/
 	$(PYTHON) -m tests.docs.generate
 	zensical build --clean
 
-bench:  ## measure this machine; every script writes its result beside itself
-	for script in benchmarks/*.py; do $(PYTHON) $$script || exit 1; done
+bench:  ## measure this machine: what a simulated viewer sees of the bundled worlds
+	mkdir -p benchmarks
+	for world in doom coinrun; do paracosm play $$world --bench 20 --json benchmarks/play_$$world.json || exit 1; done
 
 clean:
 	rm -rf build dist site .pytest_cache .ruff_cache .import_linter_cache .hypothesis

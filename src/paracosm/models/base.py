@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -16,6 +15,8 @@ from torch import Tensor, nn
 from paracosm.core.config import from_json, to_json
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.files import file_hash, read_json, whole_folder, write_json
+
+from .storage import Storage, from_disk, to_disk
 
 FORMAT_VERSION = 1
 """Raised when config.json or the names in model.safetensors change their meaning."""
@@ -39,18 +40,19 @@ class Model(nn.Module):
         """Number of learnt numbers."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+    def save(self, folder: Path, storage: Storage = "float32") -> None:
         """Write config.json and model.safetensors, both or neither.
 
         Args:
             folder: replaced as a whole when it exists.
-            dtype: type to store floats in, e.g. torch.float16; None keeps them.
+            storage: number type of the stored weights; see :mod:`.storage`.
         """
-        tensors = {name: _to_disk(tensor, dtype) for name, tensor in self.state_dict().items()}
+        tensors = to_disk(self.state_dict(), storage)
         with whole_folder(folder) as partial:
             config = {"format_version": FORMAT_VERSION, "kind": self.kind, "config": to_json(self.config)}
             write_json(partial / "config.json", config)
             save_file(tensors, partial / "model.safetensors")
+            (partial / "model.safetensors").chmod(0o644)  # safetensors makes it private; a package's data is not
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -112,7 +114,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise DataError(f"{path} is missing; restore it or train the model again")
     try:
-        return load_file(path)
+        return from_disk(load_file(path))
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is corrupt or truncated ({error}); restore it or train the model again") from error
 
@@ -120,8 +122,3 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 def weights_hash(folder: Path) -> str:
     """First 16 hex digits of the SHA-256 of a model folder's weights file: its name in datasets and recipes."""
     return file_hash(folder / "model.safetensors")
-
-
-def _to_disk(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor

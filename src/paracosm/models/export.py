@@ -1,7 +1,8 @@
 """Writes the ONNX graphs that play without torch; their weights stay in model.safetensors, stored once.
 
 Every weight of a graph is external data that points into the safetensors file beside it, by offset, followed
-by a cast to float32 where it is stored in half precision. This file does NOT know worlds or sessions.
+by a cast to float32 and, for bytes, a multiplication by their scales; ONNX Runtime folds both when it opens
+the graph. This file does NOT know worlds or sessions.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from paracosm.core.world_spec import WEIGHTS_FILE
 from .dynamics_flow import FlowDynamics
 from .frame_codec import DecodeFrame, EncodeFrame, first_states
 from .frame_step import FrameCondition, FrameStep, empty_ring
+from .storage import SCALE_SUFFIX
 from .tokenizer_vae import TokenizerVAE
 
 OPSET = 18
@@ -168,27 +170,41 @@ def _point_to_weights(model: Any, graph: Graph, places: Mapping[str, _Place]) ->
     weights = {
         f"{graph.network}.{name}": name for name in graph.module.get_submodule(graph.network).state_dict()
     }
-    casts = []
+    casts, scales = [], []
     for initializer in model.graph.initializer:
         name = initializer.name
         if name not in weights:
             continue  # made from the config, e.g. frequencies: small, and not in the file
         if weights[name] not in places:
             raise DataError(f"{weights[name]} is not in {WEIGHTS_FILE}; save the network before its graphs")
-        place = places[weights[name]]
-        stored = onnx.TensorProto.DataType.Value(_ONNX_TYPES[place.dtype])
-        pointer = onnx.TensorProto(
-            name=name, data_type=stored, dims=place.shape, data_location=onnx.TensorProto.EXTERNAL
-        )
-        for word, value in (("location", WEIGHTS_FILE), ("offset", place.offset), ("length", place.length)):
-            pointer.external_data.add(key=word, value=str(value))
-        if stored != onnx.TensorProto.FLOAT:
-            pointer.name = f"{name}.stored"
-            casts.append(onnx.helper.make_node("Cast", [pointer.name], [name], to=onnx.TensorProto.FLOAT))
-        initializer.CopyFrom(pointer)
+        place, scale = places[weights[name]], places.get(weights[name] + SCALE_SUFFIX)
+        if place.dtype == "F32":
+            initializer.CopyFrom(_pointer(name, place))
+            continue
+        initializer.CopyFrom(_pointer(f"{name}.stored", place))
+        as_float = name if scale is None else f"{name}.unscaled"
+        casts.append(onnx.helper.make_node("Cast", [initializer.name], [as_float], to=onnx.TensorProto.FLOAT))
+        if scale is not None:
+            scales.append(_pointer(f"{name}.scale", scale))
+            casts.append(onnx.helper.make_node("Mul", [as_float, f"{name}.scale"], [name]))
+    model.graph.initializer.extend(scales)
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _pointer(name: str, place: _Place) -> Any:
+    """Make an initializer whose content lies in the weights file beside the graph."""
+    proto = need("onnx", "train").TensorProto
+    pointer = proto(
+        name=name,
+        data_type=proto.DataType.Value(_ONNX_TYPES[place.dtype]),
+        dims=place.shape,
+        data_location=proto.EXTERNAL,
+    )
+    for word, value in (("location", WEIGHTS_FILE), ("offset", place.offset), ("length", place.length)):
+        pointer.external_data.add(key=word, value=str(value))
+    return pointer
 
 
 @dataclass(frozen=True)
@@ -218,4 +234,4 @@ def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     return {f"{name}_{i}": tensor for i, tensor in enumerate(tensors)}
 
 
-_ONNX_TYPES = {"F16": "FLOAT16", "F32": "FLOAT", "BF16": "BFLOAT16"}
+_ONNX_TYPES = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}

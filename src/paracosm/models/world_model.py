@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-import torch
-
 from paracosm.core.config import save_config
 from paracosm.core.controls import ControlSpace
 from paracosm.core.errors import ConfigError
@@ -35,11 +33,9 @@ from .base import weights_hash
 from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
 from .export import dynamics_graphs, export_graphs, tokenizer_graphs
 from .rollout import check_levels
+from .storage import Storage
 from .tokenizer_vae import TokenizerVAE
 
-STORED_TYPE = torch.float16
-"""Weights of a world are kept in half precision: half the download, and both backends compute from the same
-numbers."""
 _UNKNOWN = WorldParts(
     tokenizer=Part(folder="tokenizer", weights=""), dynamics=Part(folder="dynamics", weights="")
 )
@@ -78,11 +74,12 @@ class WorldModel:
             starts=load_starts(folder, spec),
         )
 
-    def save(self, folder: Path) -> WorldSpec:
+    def save(self, folder: Path, storage: Storage = "float16") -> WorldSpec:
         """Write the world folder, graphs included; it appears whole or not at all.
 
         Args:
             folder: replaced as a whole when it exists.
+            storage: number type of the stored weights; both backends compute from the same ones.
 
         Returns:
             The spec as written, with the hashes of the stored weights.
@@ -94,8 +91,8 @@ class WorldModel:
         parts = self.spec.parts
         with whole_folder(folder) as partial:
             tokenizer, dynamics = partial / parts.tokenizer.folder, partial / parts.dynamics.folder
-            self.tokenizer.save(tokenizer, STORED_TYPE)
-            self.dynamics.save(dynamics, STORED_TYPE)
+            self.tokenizer.save(tokenizer, storage)
+            self.dynamics.save(dynamics, storage)
             export_graphs(tokenizer_graphs(self.tokenizer), tokenizer)
             export_graphs(dynamics_graphs(self.dynamics), dynamics)
             save_starts(self.starts, partial / self.spec.starts)
@@ -178,6 +175,7 @@ def build_world(
     fps: float,
     controls: ControlSpace,
     play: PlayDefaults,
+    storage: Storage = "float16",
 ) -> WorldSpec:
     """Make a world folder from two model folders.
 
@@ -191,6 +189,7 @@ def build_world(
         fps: see ``starts``.
         controls: see ``starts``.
         play: see ``starts``.
+        storage: number type of the stored weights.
 
     Returns:
         What world.json now holds.
@@ -209,7 +208,7 @@ def build_world(
         controls=controls,
         play=play,
     )
-    return model.save(folder)
+    return model.save(folder, storage)
 
 
 def _play_sizes(config: FlowDynamicsConfig) -> PlaySizes:

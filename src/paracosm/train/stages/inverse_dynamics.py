@@ -126,13 +126,16 @@ class InverseDynamicsStage:
 def describe_reader(info: WorldInfo) -> InverseDynamicsConfig:
     """Describe the reader of a world: its frame size, all its keys and each axis that it can turn."""
     yaw, pitch = info.controls.look_limit
-    limits: tuple[tuple[Literal["yaw", "pitch"], float], ...] = (("yaw", yaw), ("pitch", pitch))
-    axes = tuple(axis for axis, limit in limits if limit)
+    axes: list[Literal["yaw", "pitch"]] = []
+    if yaw:
+        axes.append("yaw")
+    if pitch:
+        axes.append("pitch")
     return InverseDynamicsConfig(
         height=info.height,
         width=info.width,
         keys=info.controls.keys,
-        look=axes,
+        look=tuple(axes),
         look_scale=max(yaw, pitch) or 1.0,
         channels=(32, 64, 96),
         blocks=1,
@@ -158,7 +161,7 @@ def main(config: InverseDynamicsStageConfig, progress: ProgressMaker = no_progre
         reader = averages["reader"]
         assert isinstance(reader, InverseDynamics), type(reader)
         folder = config.run / "inverse_dynamics"
-        reader.save(folder, torch.float16)
+        reader.save(folder, "float16")
     return folder
 
 

@@ -57,8 +57,8 @@ def _cpu_time(code: str) -> float:
 
 
 def test_an_unknown_command_is_refused_with_the_nearest_one(capsys):
-    assert main(["recrod"]) == 2
-    assert capsys.readouterr().err == 'paracosm: there is no command "recrod"; did you mean record?\n'
+    assert main(["recordd"]) == 2
+    assert capsys.readouterr().err == 'paracosm: there is no command "recordd"; did you mean record?\n'
     assert main(["zzz"]) == 2
     assert "choose one of play, record" in capsys.readouterr().err
 

@@ -6,8 +6,8 @@ import pytest
 from paracosm.cli.main import main
 
 SIZES = shlex.split("""--model.height 32 --model.width 64 --model.stem 4 --model.latent-channels 4
---model.fine-channels 8 --model.coarse-channels 8 --model.encoder-blocks 1 1 --model.decoder-blocks 1 1 --model.time-kernel 1
---loop.log-every 1 --batch-size 2""")
+--model.fine-channels 8 --model.coarse-channels 8 --model.encoder-blocks 1 1
+--model.decoder-blocks 1 1 --model.time-kernel 1 --loop.log-every 1 --batch-size 2""")
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A scripted player that walks a Doom level by its graph and uses every key and every turn rate evenly.
 
 It alternates two activities. *Roaming* stays inside a room's free rectangle and draws keys and turn rates
-independently of each other, each held for a while: that teaches what the controls do. *Travelling* walks along the
-graph to a room seen least, forwards, backwards or sideways, and opens doors: that teaches the place. This file does
-NOT look at pictures: it reads the pose out of ``frame.truth``.
+independently of each other, each held for a while: that teaches what the controls do. *Travelling* walks
+along the graph to a room seen least, forwards, backwards or sideways, and opens doors: that teaches the
+place. This file does NOT look at pictures: it reads the pose out of ``frame.truth``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
+from paracosm.collect.games.doom_levels import Level, Link
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.rng import stream
 from paracosm.core.world import Frame, World
-
-from ..games.doom_levels import Level, Link
 
 MOVES: tuple[frozenset[str], ...] = (
     frozenset({"forward"}),
@@ -35,7 +32,7 @@ MOVES: tuple[frozenset[str], ...] = (
 """The eight ways to move; entry i moves i * 45 degrees clockwise of where the player looks."""
 
 SLIDE_STEPS = 4.5
-"""How many steps' worth of its speed a player slides on after the keys are let go (Doom's friction, 2 tics a step)."""
+"""How many steps of its present speed a player slides on without keys (Doom's friction, 2 tics a step)."""
 
 STUCK_STEPS = 18
 """After so many steps of pushing without getting ahead the player frees itself."""
@@ -68,8 +65,17 @@ class DoomExplorerConfig:
         for name in ("roam_steps", "hold_steps"):
             low, high = getattr(self, name)
             if not 1 <= low <= high:
-                raise ConfigError(f"{name} {(low, high)} is no range of steps; use two numbers, 1 <= first <= second")
-        for name in ("straight_share", "still_share", "attack_share", "jump_share", "use_share", "forward_share"):
+                raise ConfigError(
+                    f"{name} {(low, high)} is no range of steps; use two numbers, 1 <= first <= second"
+                )
+        for name in (
+            "straight_share",
+            "still_share",
+            "attack_share",
+            "jump_share",
+            "use_share",
+            "forward_share",
+        ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)} is no share; use 0 to 1")
         if self.slowest_turn <= 0:
@@ -117,7 +123,9 @@ class DoomExplorer:
         """
         level = world.level if isinstance(world, HasLevel) else None
         if level is None:
-            raise WorldError(f"{world.info.name} has no level graph here; explore made levels, or use a random player")
+            raise WorldError(
+                f"{world.info.name} has no level graph here; explore made levels, or use a random player"
+            )
         self._rng = stream(seed, "doom explorer")
         self._level = level
         self._limits = world.info.controls.look_limit
@@ -126,13 +134,13 @@ class DoomExplorer:
         self._room = self._nearest_room(*_place(frame))
         self._visits[self._room] += 1
         self._last = _place(frame)
-        self._extras = {key: 0 for key in ("attack", "jump", "use")}
+        self._extras: dict[str, int] = {"attack": 0, "jump": 0, "use": 0}
         self._move_hold = self._turn_hold = self._pitch_hold = 0
         self._move: frozenset[str] = frozenset()
         self._turn = self._pitch_turn = self._pitch_goal = 0.0
         self._progress = deque([self._last], maxlen=STUCK_STEPS)
         self._free_steps = 0
-        self._pressed = 0
+        self._waits = 0
         self._begin_roaming()
 
     def act(self, frame: Frame) -> Control:
@@ -147,7 +155,7 @@ class DoomExplorer:
             self._room = room
             self._visits[room] += 1
         if self._path and self._free_steps == 0:
-            move, turn, use = self._travel(x, y, yaw, speed)
+            move, turn, use = self._travel(frame, yaw, speed)
         else:
             move, turn, use = self._roam(x, y, yaw, speed)
         keys = set(move)
@@ -230,7 +238,9 @@ class DoomExplorer:
         """Plan the way to a room seen least often."""
         self._room = self._nearest_room(x, y)
         distance, via = self._search(self._room)
-        least = min(visits for room, visits in enumerate(self._visits) if room != self._room or len(self._visits) == 1)
+        least = min(
+            visits for room, visits in enumerate(self._visits) if room != self._room or len(self._visits) == 1
+        )
         goals = [room for room, visits in enumerate(self._visits) if visits == least and room != self._room]
         if not goals or self._rng.random() < 0.1:
             goals = [room for room in distance if room != self._room] or [self._room]
@@ -255,7 +265,6 @@ class DoomExplorer:
 
     def _begin_leg(self) -> None:
         """Draw how to walk the next leg: which way to look while walking, and how fast to turn."""
-        self._pressed = 0
         self._progress.clear()
         if self._door_ahead() or self._rng.random() < self.config.forward_share:
             self._leg_move = 0
@@ -267,16 +276,17 @@ class DoomExplorer:
         return any(point.link is not None and point.link.kind == "door" for point in list(self._path)[:2])
 
     def _travel(
-        self, x: float, y: float, yaw: float, speed: tuple[float, float]
+        self, frame: Frame, yaw: float, speed: tuple[float, float]
     ) -> tuple[frozenset[str], float, bool]:
+        x, y = _place(frame)
         if self._arrived(x, y):
-            self._path.popleft()
+            passed = self._path.popleft()
             if not self._path:
                 self._begin_roaming()
                 self._move_hold = self._turn_hold = 0
                 return self._roam(x, y, yaw, speed)
             # Inside a passage the way goes straight on: keep looking where one looks.
-            if self._path[0].link is None:
+            if passed.link is None and self._path[0].link is None:
                 self._begin_leg()
             self._move_hold = 0
         point = self._path[0]
@@ -287,7 +297,7 @@ class DoomExplorer:
         if self._move_hold <= 0 or not self._move or abs(self._off_course(wanted, yaw)) > 40.0:
             self._move = MOVES[round((wanted - yaw) / 45.0) % 8]
             self._move_hold = 5
-        use = self._press_at_door(point, x, y, abs(error))
+        use = self._press_at_door(frame, point, abs(error))
         if self._is_stuck():
             self._free_steps = 14
             self._move_hold = 0
@@ -304,17 +314,19 @@ class DoomExplorer:
         point = self._path[0]
         return math.hypot(point.x - x, point.y - y) < (28.0 if point.link is None else 36.0)
 
-    def _press_at_door(self, point: _Waypoint, x: float, y: float, error: float) -> bool:
-        """Press use for a few steps once the leaf is near and straight ahead, and again when it stays shut."""
+    def _press_at_door(self, frame: Frame, point: _Waypoint, error: float) -> bool:
+        """Press use while a shut door is near and ahead: a press on a moving door would turn it back."""
         if point.link is None or point.link.kind != "door":
+            self._waits = 0
             return False
-        if math.hypot(point.x - x, point.y - y) > 72.0 or error > 30.0:
-            return False
-        self._pressed += 1
-        return self._pressed % 40 < 7
+        near = math.dist(_place(frame), (point.x, point.y)) < 72.0
+        shut = frame.truth["doors"][self._level.links.index(point.link)] == 0
+        self._waits = self._waits + 1 if near else 0
+        # Only a fresh press counts for the engine, so let go now and then.
+        return near and shut and error < 30.0 and self._waits % 12 < 6
 
     def _is_stuck(self) -> bool:
-        if len(self._progress) < STUCK_STEPS or self._pressed and self._pressed < 80:
+        if len(self._progress) < STUCK_STEPS or 0 < self._waits < 60:
             return False
         (x0, y0), (x1, y1) = self._progress[0], self._progress[-1]
         return math.hypot(x1 - x0, y1 - y0) < 10.0
@@ -322,7 +334,7 @@ class DoomExplorer:
     # Keys beside movement, pitch, and the graph.
 
     def _draw_extras(self, at_door: bool) -> set[str]:
-        """Attack, jump and use: each pressed now and then and held for a while, apart from everything else."""
+        """Attack, jump and use: each pressed now and then and held a while, apart from everything else."""
         keys = set()
         for key, share, longest in (
             ("attack", self.config.attack_share, 25),

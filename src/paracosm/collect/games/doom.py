@@ -1,7 +1,7 @@
 """The real Doom engine (ViZDoom with the free Freedoom pictures) behind the ``World`` contract.
 
-Levels come from :mod:`.doom_levels` by seed, or are the stock Freedoom maps. This file does NOT know how levels are
-made, who plays, or where recordings go.
+Levels come from :mod:`.doom_levels` by seed, or are the stock Freedoom maps. This file does NOT know how
+levels are made, who plays, or where recordings go.
 """
 
 from __future__ import annotations
@@ -145,9 +145,13 @@ class DoomConfig:
                 "use above 0 up to 90, and 0 to 45 degrees"
             )
         if self.map != "levels" and not re.fullmatch(r"freedoom[12]:[A-Za-z0-9]+", self.map):
-            raise ConfigError(f'map "{self.map}" is unknown; use "levels", "freedoom2:map02" or "freedoom1:e1m3"')
+            raise ConfigError(
+                f'map "{self.map}" is unknown; use "levels", "freedoom2:map02" or "freedoom1:e1m3"'
+            )
         if not 1 <= len(self.level_seeds) <= 99 or len(set(self.level_seeds)) != len(self.level_seeds):
-            raise ConfigError(f"level_seeds has {len(self.level_seeds)} entries; give 1 to 99 different seeds")
+            raise ConfigError(
+                f"level_seeds has {len(self.level_seeds)} entries; give 1 to 99 different seeds"
+            )
 
     @property
     def render_height(self) -> int:
@@ -156,14 +160,14 @@ class DoomConfig:
 
 
 class DoomWorld:
-    """Doom as a world: ``reset(seed)`` picks a level and a start in it, ``step`` plays ``tics_per_step`` tics.
+    """Doom as a world: ``reset(seed)`` picks a level and a start, ``step`` plays ``tics_per_step`` tics.
 
-    ``frame.truth`` holds "pose" (x, y, z of the eye in map units; yaw as a compass: degrees clockwise from north;
-    pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal), "ended",
-    on made levels "level_seed", "room" (index in ``level.rooms``, -1 in a passage) and "doors" (for each link that is
-    a door, by its index in ``level.links``, how far it is open, 0 to 1), and with depth on "depth": float32 (h, w),
-    perpendicular distance in map units, right within about 10 units, which the engine saturates at about 455 units for
-    a render width of 160, 915 for 320 and 1830 for 640.
+    ``frame.truth`` holds "pose" (x, y, z of the eye in map units; yaw as a compass: degrees clockwise from
+    north; pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal),
+    "ended", on made levels "level_seed", "room" (index in ``level.rooms``, -1 in a passage) and "doors" (for
+    each link that is a door, by its index in ``level.links``, how far it is open, 0 to 1), and with depth on
+    "depth": float32 (h, w), perpendicular distance in map units, right within about 10 units, which the
+    engine saturates at about 455 units for a render width of 160, 915 for 320 and 1830 for 640.
 
     Events: "shot", "hit" (a monster), "kill", "pickup", "damage", "door_opened" (a shut door begins to open),
     "door_closed" (a door has come down).
@@ -269,7 +273,7 @@ class DoomWorld:
 
         Raises:
             ControlError: when the control is not offered.
-            WorldError: before reset, after close, or after the episode ended.
+            WorldError: before reset, after close, after the episode ended, or when the engine died.
         """
         if self._frame is None or self._game is None:
             raise WorldError(f"{self._info.name} is not started; call reset first")
@@ -279,7 +283,14 @@ class DoomWorld:
         tics = self.config.tics_per_step
         action = [1.0 if key in control.keys else 0.0 for key in KEYS]
         action += [control.look[0] / tics, -control.look[1] / tics]
-        self._game.make_action(action, tics)
+        try:
+            self._game.make_action(action, tics)
+        except (self._vizdoom.ViZDoomUnexpectedExitException, self._vizdoom.ViZDoomErrorException) as error:
+            index = self._frame.index
+            self.close()
+            raise WorldError(
+                f"the Doom engine stopped after step {index} ({error}); open the world again and go on from there"
+            ) from error
         self._controls.append(control)
         self._frame = self._read(self._frame.index + 1)
         return self._frame
@@ -301,7 +312,7 @@ class DoomWorld:
         config, seed, controls = snapshot.payload
         if config != self.config:
             raise WorldError(
-                f"the snapshot was taken in {self._info.name} with another DoomConfig; open a world with that config"
+                f"the snapshot was taken in {self._info.name} with another DoomConfig; open one like it"
             )
         frame = self.reset(seed)
         for control in controls:
@@ -322,7 +333,7 @@ class DoomWorld:
             assert self._frame is not None
             truth = {**self._frame.truth, "events": ("ended",), "ended": True}
             return Frame(image=self._frame.image, index=index, truth=truth)
-        values = dict(zip(VARIABLES, state.game_variables.tolist(), strict=True))
+        values: dict[str, float] = dict(zip(VARIABLES, state.game_variables.tolist(), strict=True))
         truth: dict[str, Any] = {
             "pose": {
                 "x": values["CAMERA_POSITION_X"],
@@ -374,9 +385,11 @@ def _describe(config: DoomConfig, version: str) -> WorldInfo:
         fps=TICS_PER_SECOND / config.tics_per_step,
         height=config.height,
         width=config.width,
-        controls=ControlSpace(keys=KEYS, bindings=dict(BINDINGS), look_limit=(config.max_turn, config.max_pitch)),
+        controls=ControlSpace(
+            keys=KEYS, bindings=dict(BINDINGS), look_limit=(config.max_turn, config.max_pitch)
+        ),
         engine=f"vizdoom {version}",
-        description="Doom with Freedoom pictures: walk, turn, jump, shoot and open doors in rooms that all look different.",
+        description="Doom with Freedoom pictures: walk, turn, jump, shoot, open doors; no two rooms alike.",
     )
 
 
@@ -398,11 +411,13 @@ def _stop_engine(game: Any, folder: tempfile.TemporaryDirectory[str]) -> None:
 
 
 def _start_engine(vizdoom: Any, config: DoomConfig, levels: Sequence[Level], folder: Path) -> Any:
-    """Start the engine on the archive of ``levels``, or on a stock map; its settings file goes to ``folder``."""
+    """Start the engine on the archive of ``levels`` or on a stock map; its settings go to ``folder``."""
     iwad, _, first_map = ("freedoom2", "", map_name(0)) if levels else config.map.partition(":")
     if not levels and first_map.upper() not in stock_maps(game_path(vizdoom, iwad)):
         known = stock_maps(game_path(vizdoom, iwad))
-        raise WorldError(f'map "{first_map}" is not in {iwad}; it has {known[0].lower()} to {known[-1].lower()}')
+        raise WorldError(
+            f'map "{first_map}" is not in {iwad}; it has {known[0].lower()} to {known[-1].lower()}'
+        )
     game = vizdoom.DoomGame()
     game.set_doom_config_path(str(folder / "engine.ini"))
     game.set_doom_game_path(str(game_path(vizdoom, iwad)))

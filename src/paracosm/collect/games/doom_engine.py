@@ -1,12 +1,13 @@
-"""Starts the Doom engine: the archive of levels, what the player is, and a check that never takes us down with it.
+"""Starts the Doom engine: the archive of levels, the player, and a check that cannot take us down.
 
-The engine answers a bad level with a segmentation fault, so a new archive is first loaded in a process of its own.
-This file does NOT know worlds, controls or episodes.
+The engine answers a bad level with a segmentation fault, so a new archive is first loaded in a process of its
+own. This file does NOT know worlds, controls or episodes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import struct
@@ -76,7 +77,7 @@ def map_name(index: int) -> str:
 
 
 def cached_wad(vizdoom: Any, levels: Sequence[Level]) -> Path:
-    """Path of the archive that holds ``levels``; written and checked on first use, found by content afterwards.
+    """Path of the archive that holds ``levels``; written and checked on first use, then found by content.
 
     Args:
         vizdoom: the module.
@@ -113,7 +114,13 @@ def check_wad(vizdoom: Any, path: Path, names: Sequence[str]) -> None:
         WorldError: when that process dies or hangs.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", CHECK_SCRIPT, f"{folder}/engine.ini", str(game_path(vizdoom, "freedoom2"))]
+        command = [
+            sys.executable,
+            "-c",
+            CHECK_SCRIPT,
+            f"{folder}/engine.ini",
+            str(game_path(vizdoom, "freedoom2")),
+        ]
         try:
             result = subprocess.run(
                 [*command, str(path), *names],
@@ -125,11 +132,13 @@ def check_wad(vizdoom: Any, path: Path, names: Sequence[str]) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise WorldError(f"Doom did not load {len(names)} levels in {CHECK_SECONDS} s; try fewer level_seeds") from None
+            raise WorldError(
+                f"Doom did not load {len(names)} levels in {CHECK_SECONDS} s; try fewer level_seeds"
+            ) from None
     if result.returncode != 0:
         raise WorldError(
-            f"Doom refused {' '.join(names)} (exit {result.returncode}: {_last_words(result.stdout + result.stderr)}); "
-            "change the level settings or level_seeds"
+            f"Doom refused {' '.join(names)} (exit {result.returncode}: "
+            f"{_last_words(result.stdout + result.stderr)}); change the level settings or level_seeds"
         )
 
 
@@ -141,7 +150,7 @@ def game_path(vizdoom: Any, game: str) -> Path:
     """
     path = Path(vizdoom.__file__).parent / f"{game}.wad"
     if not path.exists():
-        raise WorldError(f"{path.name} is missing beside the vizdoom package; reinstall it: pip install --force-reinstall vizdoom")
+        raise WorldError(f"{path.name} is missing beside vizdoom; run: pip install --force-reinstall vizdoom")
     return path
 
 
@@ -152,7 +161,7 @@ def stock_maps(path: Path) -> list[str]:
         file.seek(start)
         directory = file.read(16 * count)
     names = [directory[16 * i + 8 : 16 * i + 16].rstrip(b"\0").decode("ascii") for i in range(count)]
-    return [name for name, following in zip(names[:-1], names[1:], strict=True) if following == "THINGS"]
+    return [name for name, following in itertools.pairwise(names) if following == "THINGS"]
 
 
 def _cache_folder() -> Path:

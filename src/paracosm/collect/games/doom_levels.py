@@ -1,14 +1,14 @@
-"""Makes Doom levels from a seed: a grid of rooms that all look different, joined by openings, stairs and doors.
+"""Makes Doom levels from a seed: rooms on a grid that all look different, and ways between them.
 
-Every room has one dominant colour, four different walls, its own floor and furniture, so that a small network can
-learn the level by heart and an evaluator can tell the places apart. The level graph (rooms, links, free rectangles)
-is part of the result: any two points of one free rectangle, and the straight line from a link's entry to its middle,
-are clear of obstacles by construction. This file does NOT know the engine; it yields regions, things and a graph.
+Every room has one dominant colour, four different walls, its own floor and furniture, so that a small network
+can learn the level by heart and an evaluator can tell the places apart. The level graph (rooms, links, free
+rectangles) is part of the result: any two points of one free rectangle, and the straight line from a link's
+entry to its middle, are clear of obstacles by construction. This file does NOT know the engine; it yields
+regions, things and a graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 from paracosm.core.errors import ConfigError
 from paracosm.core.rng import stream
 
+from .doom_themes import DOORS, MONSTERS, PASSAGES, SKIES, THEMES, Theme, enlarge
 from .doom_wad import SKY_FLAT, TEXTURE_HEIGHT, Door, Picture, Rect, Region, Sector, Thing
 
 CELL = 512
@@ -32,80 +33,6 @@ LinkKind = Literal["opening", "corridor", "stairs", "door"]
 """How two rooms are joined; only a door needs the use key."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Theme:
-    """What a room looks like.
-
-    Attributes:
-        name: colour word, used by evaluators and captions.
-        walls: textures to the east, north, west and south.
-        floor: flat of the floor.
-        ceiling: flat of the ceiling where the room is not open to the sky.
-        furniture: DoomEdNums of decorations that fit.
-    """
-
-    name: str
-    walls: tuple[str, str, str, str]
-    floor: str
-    ceiling: str
-    furniture: tuple[int, ...]
-
-
-LAMP, FLOOR_LAMP, TALL_LAMP = 2028, 86, 85
-GREEN_COLUMN, RED_COLUMN, TECH_COLUMN = 30, 32, 48
-RED_TORCH, GREEN_TORCH, BLUE_TORCH = 46, 45, 44
-CANDELABRA, TREE, BIG_TREE, STUMP = 35, 43, 54, 47
-
-MONSTERS = (3001, 3002, 9)
-"""DoomEdNums of the imp, the demon and the shotgun guy."""
-
-THEMES: tuple[Theme, ...] = (
-    Theme(name="red", walls=("REDWALL1", "SP_HOT1", "AQLITE13", "CRACKLE2"), floor="FLOOR6_1", ceiling="FLAT5_3",
-          furniture=(RED_TORCH, RED_COLUMN)),
-    Theme(name="blue", walls=("ZZWOLF9", "AQLITE07", "SW1BLUE", "PBLUE"), floor="FLAT14", ceiling="FLOOR1_1",
-          furniture=(BLUE_TORCH, TALL_LAMP)),
-    Theme(name="green", walls=("DOKGRIR", "A-CAMO1", "AQLITE09", "DOGRMSC"), floor="AQF022", ceiling="AQF037",
-          furniture=(GREEN_COLUMN, GREEN_TORCH)),
-    Theme(name="yellow", walls=("LITEYEL3", "YELMETAL", "AQLITE15", "AQPANL09"), floor="AQF043", ceiling="CEIL3_3",
-          furniture=(TECH_COLUMN, FLOOR_LAMP)),
-    Theme(name="orange", walls=("STWALL", "MURAL1", "AQLITE11", "DOGLDIR"), floor="FLAT8", ceiling="FLAT5",
-          furniture=(RED_TORCH, CANDELABRA)),
-    Theme(name="white", walls=("AQLITE22", "AQLITE21", "STONEW5", "SHAWN01"), floor="AQF064", ceiling="AQF062",
-          furniture=(RED_COLUMN, BLUE_TORCH)),
-    Theme(name="steel", walls=("BTNTSLVR", "COMPSTA1", "DOC1", "ZDOORF1"), floor="FLAT23", ceiling="FLAT17",
-          furniture=(TALL_LAMP, LAMP)),
-    Theme(name="pink", walls=("SKIN2", "SW2SKIN", "SKSPINE1", "SKINFACE"), floor="FLAT5_3", ceiling="SFLR6_4",
-          furniture=(RED_COLUMN, CANDELABRA)),
-    Theme(name="wood", walls=("PANBOOK", "PANCASE1", "PANBLUE", "PANRED"), floor="FLOOR0_2", ceiling="CEIL3_1",
-          furniture=(CANDELABRA, LAMP)),
-    Theme(name="stone", walls=("ZZWOLF2", "STONE4", "ZZWOLF4", "GRAYDANG"), floor="MFLR8_3", ceiling="FLAT23",
-          furniture=(BLUE_TORCH, GREEN_COLUMN)),
-    Theme(name="hazard", walls=("GRAYPOIS", "AQPANL06", "CEMPOIS", "GRAYWARN"), floor="AQF068", ceiling="AQF019",
-          furniture=(TECH_COLUMN, FLOOR_LAMP)),
-    Theme(name="tan", walls=("CARLRT1", "TANROCK8", "STARTAN1", "STARTAN3"), floor="RROCK11", ceiling="FLOOR4_1",
-          furniture=(BIG_TREE, STUMP)),
-    Theme(name="brick", walls=("ZZWOLF12", "ZZWOLF11", "ZZWOLF13", "BRICK11"), floor="FLAT1_1", ceiling="CEIL1_1",
-          furniture=(GREEN_TORCH, LAMP)),
-    Theme(name="olive", walls=("STARG1", "ESPIG3", "STARG3", "ZIMMER8"), floor="RROCK20", ceiling="GRNLITE1",
-          furniture=(GREEN_COLUMN, TREE)),
-    Theme(name="crates", walls=("CRATE1", "CR64LB", "CRLWDL6", "CRATWIDE"), floor="CRATOP2", ceiling="CEIL3_2",
-          furniture=(LAMP, TECH_COLUMN)),
-)
-"""The looks a level draws its rooms from; each has a colour or pattern of its own."""
-
-ENLARGED: Mapping[str, float] = {
-    "AQLITE07": 2.0, "AQLITE09": 2.0, "AQLITE11": 2.0, "AQLITE13": 2.0, "AQLITE15": 2.0,
-    "AQLITE21": 2.0, "AQLITE22": 2.0, "AQPANL09": 2.0, "GRAYWARN": 2.0,
-    "AQF019": 2.0, "AQF037": 2.0, "AQF043": 2.0, "AQF062": 2.0,
-}  # fmt: skip
-"""Fine patterns are drawn this much larger: at 64 x 48 pixels they would only flicker."""
-
-PASSAGES: tuple[tuple[str, str], ...] = (
-    ("METAL2", "FLAT23"), ("BRICK1", "FLAT8"), ("WOOD1", "FLAT5_1"), ("STONE2", "FLAT5_5"),
-    ("TEKGREN2", "FLAT5_4"), ("BROWN96", "FLOOR7_1"), ("CEMENT1", "FLAT19"), ("MARBLE1", "FLOOR7_2"),
-)
-"""Wall texture and floor of corridors: duller than any room, so that rooms stand out."""
-
 DOOR_HEIGHT = 128
 """Height of the passage at a door, the height of the door pictures."""
 
@@ -114,9 +41,6 @@ DOOR_REST = 4
 
 LEVEL_SHARE = 0.6
 """Share of rooms that keep the floor height of a neighbour, so that openings and doors come beside stairs."""
-
-DOORS = ("BIGDOOR2", "BIGDOOR3", "BIGDOOR4", "BIGDOOR5", "BIGDOOR7")
-SKIES = ("SKY1", "SKY2", "SKY3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +114,8 @@ class Link:
         rooms: indices of the rooms it joins, west or south one first.
         kind: opening, corridor, stairs or door.
         middle: the point half-way; for a door, the middle of its leaf.
-        entries: for each of the two rooms the point of its free rectangle from which ``middle`` is straight ahead.
+        entries: for each of the two rooms the point of its free rectangle from which ``middle`` is straight
+            ahead.
         rect: the passage between the two rooms' walls.
     """
 
@@ -273,14 +198,25 @@ def _make_rooms(config: LevelConfig, rng: np.random.Generator) -> tuple[list[Roo
         pillared = bool(rng.random() < config.pillar_share)
         half_x, half_y = (200, 200) if pillared else (8 * rng.integers(20, 26, size=2)).tolist()
         rect = Rect(
-            x0=column * CELL - half_x, y0=row * CELL - half_y, x1=column * CELL + half_x, y1=row * CELL + half_y
+            x0=column * CELL - half_x,
+            y0=row * CELL - half_y,
+            x1=column * CELL + half_x,
+            y1=row * CELL + half_y,
         )
         sky = bool(rng.random() < config.sky_share)
         height = 192 if sky else int(rng.choice([128, 160, 192]))
         free = rect.inset(PILLAR_MARGIN if pillared else WALL_MARGIN)
         floor = heights[index]
         rooms.append(
-            Room(index=index, rect=rect, free=free, floor=floor, ceiling=floor + height, theme=themes[index].name, sky=sky)
+            Room(
+                index=index,
+                rect=rect,
+                free=free,
+                floor=floor,
+                ceiling=floor + height,
+                theme=themes[index].name,
+                sky=sky,
+            )
         )
         pillars.append(pillared)
     return rooms, themes, pillars
@@ -293,13 +229,15 @@ def _turn(theme: Theme, quarter: int) -> Theme:
 
 
 def _make_heights(config: LevelConfig, rng: np.random.Generator) -> list[int]:
-    """Floor heights in steps of 24; neighbours differ by 48 at most, which the stairs of a passage can climb."""
+    """Floor heights in steps of 24; neighbours differ by 48 at most, which a flight of stairs can climb."""
     heights: list[int] = []
     for index in range(config.rows * config.columns):
         row, column = divmod(index, config.columns)
         near = [heights[index - 1]] if column else []
         near += [heights[index - config.columns]] if row else []
-        allowed = [h for h in range(0, config.max_floor + 1, 24) if all(abs(h - other) <= 48 for other in near)]
+        allowed = [
+            h for h in range(0, config.max_floor + 1, 24) if all(abs(h - other) <= 48 for other in near)
+        ]
         level = [h for h in near if h in allowed]
         heights.append(int(rng.choice(level if level and rng.random() < LEVEL_SHARE else allowed)))
     return heights
@@ -333,7 +271,9 @@ def _choose_pairs(config: LevelConfig, rng: np.random.Generator) -> list[tuple[i
 
 
 def _make_link(first: Room, second: Room, config: LevelConfig, rng: np.random.Generator) -> Link:
-    along_x = second.index == first.index + 1 and first.rect.y0 < second.rect.y1 and first.rect.x1 < second.rect.x0
+    along_x = (
+        second.index == first.index + 1 and first.rect.y0 < second.rect.y1 and first.rect.x1 < second.rect.x0
+    )
     if first.floor != second.floor:
         kind: LinkKind = "stairs"
         half = int(rng.choice([48, 56, 64]))
@@ -342,8 +282,12 @@ def _make_link(first: Room, second: Room, config: LevelConfig, rng: np.random.Ge
     else:
         kind = "opening" if rng.random() < 0.5 else "corridor"
         half = int(rng.choice([80, 88])) if kind == "opening" else int(rng.choice([48, 56]))
-    sides = [(r.free.y0, r.free.y1, r.rect.y0, r.rect.y1) if along_x else (r.free.x0, r.free.x1, r.rect.x0, r.rect.x1)
-             for r in (first, second)]
+    sides = [
+        (r.free.y0, r.free.y1, r.rect.y0, r.rect.y1)
+        if along_x
+        else (r.free.x0, r.free.x1, r.rect.x0, r.rect.x1)
+        for r in (first, second)
+    ]
     low = max(max(free_low + 8, wall_low + half + 16) for free_low, _, wall_low, _ in sides)
     high = min(min(free_high - 8, wall_high - half - 16) for _, free_high, _, wall_high in sides)
     across = 8 * int(rng.integers(-(-low // 8), high // 8 + 1))
@@ -371,9 +315,9 @@ def _furnish(
     sector = Sector(
         floor=room.floor,
         ceiling=room.ceiling,
-        floor_picture=_enlarge(theme.floor, 2.0),
-        ceiling_picture=Picture(texture=SKY_FLAT) if room.sky else _enlarge(theme.ceiling, 2.0),
-        walls=(_enlarge(east, tall), _enlarge(north, tall), _enlarge(west, tall), _enlarge(south, tall)),
+        floor_picture=enlarge(theme.floor, 2.0),
+        ceiling_picture=Picture(texture=SKY_FLAT) if room.sky else enlarge(theme.ceiling, 2.0),
+        walls=(enlarge(east, tall), enlarge(north, tall), enlarge(west, tall), enlarge(south, tall)),
         light=255 if room.sky else int(rng.choice([208, 224, 240, 255])),
     )
     regions.append(Region(rect=room.rect, sector=sector))
@@ -382,7 +326,9 @@ def _furnish(
         for x, y in corners:
             edge_x = room.rect.x1 - 72 if x > 0 else room.rect.x0 + 72
             edge_y = room.rect.y1 - 72 if y > 0 else room.rect.y0 + 72
-            regions.append(Region(rect=Rect(x0=edge_x - 24, y0=edge_y - 24, x1=edge_x + 24, y1=edge_y + 24), sector=None))
+            regions.append(
+                Region(rect=Rect(x0=edge_x - 24, y0=edge_y - 24, x1=edge_x + 24, y1=edge_y + 24), sector=None)
+            )
     else:
         for corner in rng.permutation(4)[: config.furniture]:
             x, y = corners[corner]
@@ -399,7 +345,7 @@ def _furnish(
 
 
 def _place_monsters(rooms: list[Room], config: LevelConfig, rng: np.random.Generator) -> list[Thing]:
-    """Monsters in free rectangles, from a stream of their own so that the level stays the same without them."""
+    """Monsters in free rectangles, from a stream of their own: the level is the same without them."""
     things = []
     for _ in range(config.monsters):
         free = rooms[rng.integers(len(rooms))].free
@@ -408,17 +354,13 @@ def _place_monsters(rooms: list[Room], config: LevelConfig, rng: np.random.Gener
     return things
 
 
-def _enlarge(texture: str, size: float) -> Picture:
-    return Picture(texture=texture, size=size * ENLARGED.get(texture, 1.0))
-
-
 def _raise_platform(
     room: Room, sector: Sector, theme: Theme, rng: np.random.Generator, regions: list[Region]
 ) -> None:
     middle_x, middle_y = (round(value) for value in room.free.center)
     half, rise = int(rng.choice([40, 48, 56])), int(rng.choice([8, 16, 24]))
     rect = Rect(x0=middle_x - half, y0=middle_y - half, x1=middle_x + half, y1=middle_y + half)
-    raised = replace(sector, floor=room.floor + rise, floor_picture=_enlarge(theme.ceiling, 2.0))
+    raised = replace(sector, floor=room.floor + rise, floor_picture=enlarge(theme.ceiling, 2.0))
     regions.append(Region(rect=rect, sector=raised))
 
 
@@ -426,6 +368,7 @@ def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list
     """The passage as one piece, as a flight of steps, or as a passage with a door leaf in its middle."""
     first, second = (rooms[i] for i in link.rooms)
     wall, floor_picture = (Picture(texture=name) for name in PASSAGES[rng.integers(len(PASSAGES))])
+    track = Picture(texture="DOORTRAK")
     door_texture = DOORS[rng.integers(len(DOORS))]
     steps = max(1, abs(first.floor - second.floor) // 12)
     along_x = link.rect.x0 == first.rect.x1
@@ -434,24 +377,36 @@ def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list
         ceiling=max(first.floor, second.floor) + DOOR_HEIGHT,
         floor_picture=floor_picture,
         ceiling_picture=Picture(texture="CEIL5_2"),
-        walls=(wall,) * 4,
+        walls=(wall, wall, wall, wall),
         light=192,
     )
     rect = link.rect
-    cuts = np.linspace(rect.x0 if along_x else rect.y0, rect.x1 if along_x else rect.y1, steps + 1).round().astype(int)
+    cuts = (
+        np.linspace(rect.x0 if along_x else rect.y0, rect.x1 if along_x else rect.y1, steps + 1)
+        .round()
+        .astype(int)
+    )
     regions = []
     for i, (low, high) in enumerate(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)):
         floor = round(first.floor + (second.floor - first.floor) * (i + 0.5) / steps)
-        piece = Rect(x0=low, y0=rect.y0, x1=high, y1=rect.y1) if along_x else Rect(x0=rect.x0, y0=low, x1=rect.x1, y1=high)
+        piece = (
+            Rect(x0=low, y0=rect.y0, x1=high, y1=rect.y1)
+            if along_x
+            else Rect(x0=rect.x0, y0=low, x1=rect.x1, y1=high)
+        )
         regions.append(Region(rect=piece, sector=replace(base, floor=floor)))
     if link.kind == "door":
         x, y = (round(value) for value in link.middle)
-        leaf = Rect(x0=x - 8, y0=rect.y0, x1=x + 8, y1=rect.y1) if along_x else Rect(x0=rect.x0, y0=y - 8, x1=rect.x1, y1=y + 8)
+        leaf = (
+            Rect(x0=x - 8, y0=rect.y0, x1=x + 8, y1=rect.y1)
+            if along_x
+            else Rect(x0=rect.x0, y0=y - 8, x1=rect.x1, y1=y + 8)
+        )
         door = replace(
             base,
             ceiling=base.floor,
             ceiling_picture=Picture(texture="FLAT23"),
-            walls=(Picture(texture="DOORTRAK"),) * 4,
+            walls=(track, track, track, track),
             door=Door(texture=door_texture, speed=48, wait_tics=120),
         )
         regions.append(Region(rect=leaf, sector=door))

@@ -1,7 +1,8 @@
 """How Doom draws: its camera model, its depth buffer, and exact shrinking of its pictures.
 
-The engine's software renderer keeps verticals vertical: looking up or down shifts the picture (a y-shear) and does not
-turn the camera. Pixels are 1.2 times as high as wide in map units. This file does NOT know the engine's interface.
+The engine's software renderer keeps verticals vertical: looking up or down shifts the picture (a y-shear) and
+does not turn the camera. Pixels are 1.2 times as high as wide in map units. This file does NOT know the
+engine's interface.
 
 Source: facts measured on ViZDoom against known geometry; the tests repeat the measurement.
 """
@@ -62,7 +63,8 @@ def camera_rays(pose: Mapping[str, float], height: int, width: int) -> tuple[np.
         width: columns of the frame.
 
     Returns:
-        The eye float64 (3,) in map units and directions of length 1, float64 (height, width, 3); x east, y north, z up.
+        The eye float64 (3,) in map units and directions of length 1, float64 (height, width, 3); x east, y
+        north, z up.
     """
     lens = camera_intrinsics(height, width, pose["fov"], pose["pitch"])
     yaw = math.radians(pose["yaw"])
@@ -76,7 +78,9 @@ def camera_rays(pose: Mapping[str, float], height: int, width: int) -> tuple[np.
     return np.array([pose["x"], pose["y"], pose["z"]]), directions
 
 
-def project(pose: Mapping[str, float], point: tuple[float, float, float], height: int, width: int) -> tuple[float, float, float]:
+def project(
+    pose: Mapping[str, float], point: tuple[float, float, float], height: int, width: int
+) -> tuple[float, float, float]:
     """Where a point of the world shows in a frame.
 
     Args:
@@ -86,8 +90,8 @@ def project(pose: Mapping[str, float], point: tuple[float, float, float], height
         width: columns of the frame.
 
     Returns:
-        Column and row in pixels (0 is the left or upper edge), and the perpendicular distance in map units; the point
-        is in view only when the distance is above 0.
+        Column and row in pixels (0 is the left or upper edge), and the perpendicular distance in map units;
+        the point is in view only when the distance is above 0.
     """
     lens = camera_intrinsics(height, width, pose["fov"], pose["pitch"])
     yaw = math.radians(pose["yaw"])
@@ -107,8 +111,8 @@ def read_depth(buffer: np.ndarray, height: int, width: int) -> np.ndarray:
         width: columns wanted.
 
     Returns:
-        float32 (height, width), perpendicular distance in map units, right within about 10 units up to the value where
-        the engine saturates.
+        float32 (height, width), perpendicular distance in map units, right within about 10 units up to the
+        value where the engine saturates.
     """
     rows = (np.arange(height) * 2 + 1) * buffer.shape[0] // (2 * height)
     columns = (np.arange(width) * 2 + 1) * buffer.shape[1] // (2 * width)
@@ -128,7 +132,7 @@ def area_reduce(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     rows, columns = _overlaps(image.shape[0], height), _overlaps(image.shape[1], width)
     weight = rows.period * columns.period
-    # Whole-number sums instead of a matrix product: exact everywhere, and no BLAS threads to fight for the cores.
+    # Whole-number sums, not a matrix product: exact everywhere, and no BLAS threads that fight for cores.
     kind = np.uint16 if 256 * weight < 2**16 else np.uint32
     _, source_width, colours = image.shape
     sums = _sum_axis(image.reshape(image.shape[0], -1).astype(kind), rows, axis=0)
@@ -141,7 +145,7 @@ def area_reduce(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class _Overlaps:
-    """How ``period`` source pixels share out to ``len(parts)`` target pixels: (source, share) for each target."""
+    """How ``period`` source pixels share out to ``len(parts)`` target pixels, as (source, share)."""
 
     period: int
     parts: tuple[tuple[tuple[int, int], ...], ...]

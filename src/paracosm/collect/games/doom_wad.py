@@ -1,14 +1,15 @@
-"""Writes what the Doom engine reads: WAD archives, UDMF maps from painted rectangles, DECORATE and MAPINFO text.
+"""Writes what the Doom engine reads: WAD archives, maps from painted rectangles, MAPINFO text.
 
-A map is a list of :class:`Region`; later regions paint over earlier ones, and a region without a sector is solid
-rock. Lines, sides and vertices follow from that, so a level maker never touches them. This file does NOT know rooms,
-themes or the engine itself.
+A map is a list of :class:`Region`; later regions paint over earlier ones, and a region without a sector is
+solid rock. Lines, sides and vertices follow from that, so a level maker never touches them. This file does
+NOT know rooms, themes or the engine itself.
 
 Source: the WAD layout and UDMF 1.1 as published with ZDoom (specs/udmf.txt, specs/udmf_zdoom.txt).
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,9 +43,7 @@ class Rect:
 
     def contains(self, x: float, y: float, margin: float = 0.0) -> bool:
         """Whether a point lies inside, at least ``margin`` units from every edge."""
-        return (
-            self.x0 + margin <= x <= self.x1 - margin and self.y0 + margin <= y <= self.y1 - margin
-        )
+        return self.x0 + margin <= x <= self.x1 - margin and self.y0 + margin <= y <= self.y1 - margin
 
     def inset(self, margin: int) -> Rect:
         """The rectangle ``margin`` units smaller on each side."""
@@ -159,7 +158,9 @@ def read_wad(data: bytes) -> list[tuple[str, bytes]]:
     for index in range(count):
         offset, size, name = struct.unpack_from("<ii8s", data, start + 16 * index)
         if offset + size > len(data):
-            raise ValueError(f"WAD lump {index} ends at {offset + size}, beyond the {len(data)} bytes present")
+            raise ValueError(
+                f"WAD lump {index} ends at {offset + size}, beyond the {len(data)} bytes present"
+            )
         lumps.append((name.rstrip(b"\0").decode("ascii"), data[offset : offset + size]))
     return lumps
 
@@ -268,7 +269,7 @@ class _MapWriter:
                 ends = (rect.x0, rect.x1) if along_x else (rect.y0, rect.y1)
                 cuts.update(end for end in ends if start < end < stop)
         ordered = sorted(cuts)
-        return list(zip(ordered[:-1], ordered[1:], strict=True))
+        return list(itertools.pairwise(ordered))
 
     def _add_line(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Write the line from ``first`` to ``second``; its front is on the right hand."""
@@ -321,13 +322,25 @@ class _MapWriter:
         }[look]
         fields: dict[str, int | float | str | bool] = {"sector": sector_number(self.regions, region)}
         if other is None:
-            fields |= {"texturemiddle": picture.texture, "scalex_mid": picture.scale, "scaley_mid": picture.scale}
+            fields |= {
+                "texturemiddle": picture.texture,
+                "scalex_mid": picture.scale,
+                "scaley_mid": picture.scale,
+            }
         elif (door := self._sector(other).door) is not None:
             fields |= {"texturetop": door.texture, "texturebottom": door.texture}
             offset = 0
         else:
-            fields |= {"texturetop": picture.texture, "scalex_top": picture.scale, "scaley_top": picture.scale}
-            fields |= {"texturebottom": picture.texture, "scalex_bottom": picture.scale, "scaley_bottom": picture.scale}
+            fields |= {
+                "texturetop": picture.texture,
+                "scalex_top": picture.scale,
+                "scaley_top": picture.scale,
+            }
+            fields |= {
+                "texturebottom": picture.texture,
+                "scalex_bottom": picture.scale,
+                "scaley_bottom": picture.scale,
+            }
         fields["offsetx"] = round(offset * picture.scale)
         self.sides.append(_block("sidedef", fields))
         return len(self.sides) - 1

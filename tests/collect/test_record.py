@@ -187,9 +187,9 @@ def test_splits_draw_their_worlds_from_ranges_that_are_apart(tmp_path: Path) -> 
     seeds = {episode.recipe.seed for episode in dataset.episodes}
     assert seeds <= set(range(100, 105))
     assert len(seeds) > 1
-    held_out = dataclasses.replace(config, split="test", name="test", first_world_seed=105)
+    held_out = dataclasses.replace(config, split="unseen", name="unseen", first_world_seed=105)
     dataset = record(held_out, open_world, make_policy)
-    assert seeds.isdisjoint(episode.recipe.seed for episode in dataset.select("test"))
+    assert seeds.isdisjoint(episode.recipe.seed for episode in dataset.select("unseen"))
     assert len(dataset.select("train")) == 12
 
 
@@ -256,6 +256,7 @@ def test_an_error_in_a_worker_keeps_its_text(tmp_path: Path) -> None:
     [
         ({"num_episodes": 0}, "num_episodes 0 is too small; use 1 or more"),
         ({"workers": 0}, "workers 0 is too small; use 1 or more"),
+        ({"split": "test"}, "split test is not known; choose one of train, held_out, unseen"),
         ({"seed": -1}, "seed -1 is negative; use 0 or more"),
     ],
 )

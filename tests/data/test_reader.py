@@ -92,6 +92,14 @@ def test_an_episode_that_lacks_a_part_is_refused(episode: EpisodeRef) -> None:
         Dataset(episode.path.parent.parent)
 
 
+def test_an_episode_that_does_not_fit_its_dataset_is_refused(episode: EpisodeRef) -> None:
+    edit(episode.path / "episode.json", height=7)
+    with pytest.raises(
+        DataError, match=r"does not fit its dataset \(size \(7, 10\), frames raw, split train\)"
+    ):
+        Dataset(episode.path.parent.parent)
+
+
 def test_a_folder_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing is no folder; give the folder of a recording"):
         Dataset(tmp_path / "nothing")

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -76,7 +76,9 @@ class RecordConfig:
     """Also write an H.264 video of each episode for people."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no recording."""
+        """Refuse numbers that make no recording and splits that nobody would read."""
+        if self.split not in get_args(Split):
+            raise ConfigError(f"split {self.split} is not known; choose one of {', '.join(get_args(Split))}")
         for name in ("num_episodes", "max_steps", "num_world_seeds", "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)} is too small; use 1 or more")

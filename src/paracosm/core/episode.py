@@ -14,8 +14,9 @@ import numpy as np
 from paracosm.core.controls import Control
 from paracosm.core.world import Frame, World
 
-Split = Literal["train", "validation", "test"]
-"""What an episode may be used for; held-out figures come from "validation" and "test" only."""
+Split = Literal["train", "held_out", "unseen"]
+"""What an episode may be used for: to learn from; to measure on, never learnt from; to measure on as a separate,
+harder line, since no training episode shows the like."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paracosm.core.controls import Control
-from paracosm.core.episode import Recipe
+from paracosm.core.episode import Recipe, Split
 from paracosm.core.errors import DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.world import WorldInfo
@@ -386,14 +386,15 @@ def open_episode(path: Path, info: WorldInfo) -> EpisodeRef:
             files=value["files"],
             stored_recipe=value["recipe"],
         )
-        split_known = value["recipe"]["split"]
+        split_known = value["recipe"]["split"] in get_args(Split)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{file} lacks a part of an episode ({error}); restore it or record the episode anew"
         ) from error
     if size != (info.height, info.width) or episode.encoding not in FRAMES_FILES or not split_known:
         raise DataError(
-            f"{file} does not fit its dataset ({size}, {episode.encoding}); move it to a dataset of its own"
+            f"{file} does not fit its dataset (size {size}, frames {episode.encoding}, "
+            f"split {episode.split}); move it to a dataset of its own"
         )
     return episode
 

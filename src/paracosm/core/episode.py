@@ -15,8 +15,8 @@ from paracosm.core.controls import Control
 from paracosm.core.world import Frame, World
 
 Split = Literal["train", "held_out", "unseen"]
-"""What an episode may be used for: to learn from; to measure on, never learnt from; to measure on as a separate
-and harder line, since no training episode shows the like."""
+"""What an episode may be used for: to learn from; to measure on, never learnt from; to measure on as a
+separate and harder line, since no training episode shows the like."""
 
 
 @dataclass(frozen=True, kw_only=True)

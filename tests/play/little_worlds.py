@@ -148,7 +148,7 @@ class RoomWorld:
             ),
             starts=("seed", "image"),
             engine="ray caster 1",
-            description="A little hall of pillars, cast ray by ray: it stands in for a game in the tests of the page.",
+            description="A little hall of pillars, cast ray by ray: it stands in for a game in tests.",
             details={"resolution": f"{size[1]} x {size[0]}", "denoise_steps": 2, "tokens_per_frame": 12},
         )
         self._state = np.zeros(5)

@@ -54,8 +54,8 @@ class ServeConfig:
             raise ConfigError(f"port {self.port} does not exist; use 1 to 65535, or 0 for any free one")
         if self.max_sessions < 1 or self.idle_s <= 0 or self.max_message_mb <= 0:
             raise ConfigError(
-                f"max_sessions {self.max_sessions}, idle_s {self.idle_s:g} and max_message_mb {self.max_message_mb:g} "
-                "must all be above 0"
+                f"max_sessions {self.max_sessions}, idle_s {self.idle_s:g} and "
+                f"max_message_mb {self.max_message_mb:g} must all be above 0"
             )
 
 

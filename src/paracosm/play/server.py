@@ -1,8 +1,8 @@
 """The server behind the page: who may come in, how many, and where the page's files lie.
 
-Loopback unless told otherwise, a Host allow-list against rebound names, an Origin check on the socket, a token
-for each run, limits on sizes, rates and sessions. This file does NOT know any world: it is given a function that
-opens them.
+Loopback unless told otherwise, a Host allow-list against rebound names, an Origin check on the socket, a
+token for each run, limits on sizes, rates and sessions. This file does NOT know any world: it is given a
+function that opens them.
 """
 
 from __future__ import annotations

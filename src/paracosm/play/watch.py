@@ -49,12 +49,14 @@ class Arrival:
         index: steps since the first frame.
         seq: newest input message in it.
         step_ms: what the world took for it, as the server says.
+        episode: rises when the world ended and was begun again; times across that are no measure of play.
     """
 
     at_s: float
     index: int
     seq: int
     step_ms: float
+    episode: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +193,10 @@ def watch(url: str, *, world: str, seconds: float, pace: float, seed: int = 0) -
     rng = stream(seed, "simulated viewer")
     pressed: dict[int, float] = {}
     arrivals: list[Arrival] = []
-    dropped = 0
+    dropped, episode = 0, 0
     with Viewer(url) as viewer:
-        first, jpeg = viewer.open(world, seed=seed)
-        arrivals.append(_arrival(first, jpeg))
+        arrivals.append(_begin(viewer, world, seed, pace, episode))
         codes = list(viewer.world["controls"]["bindings"])
-        viewer.send(ClientMessage.PACE, factor=pace)
-        viewer.send(ClientMessage.PLAY, driver="player")
         end = time.perf_counter() + seconds
         press_at = time.perf_counter() + rng.uniform(0.1, 0.5)
         while (now := time.perf_counter()) < end:
@@ -206,15 +205,29 @@ def watch(url: str, *, world: str, seconds: float, pace: float, seed: int = 0) -
                 pressed[viewer.press(*held)] = time.perf_counter()
                 press_at = now + rng.uniform(0.15, 0.45)
             for header, payload in viewer.frames(min(press_at, end)):
-                arrivals.append(_arrival(header, payload))
+                arrivals.append(_arrival(header, payload, episode))
                 dropped = header["dropped"]
+                if header["ended"]:
+                    episode += 1
+                    arrivals.append(_begin(viewer, world, seed + episode, pace, episode))
     return Watched(opened_s=opened_s, pressed_s=pressed, arrivals=arrivals, dropped=dropped)
 
 
-def _arrival(header: dict[str, Any], jpeg: bytes) -> Arrival:
+def _begin(viewer: Viewer, world: str, seed: int, pace: float, episode: int) -> Arrival:
+    first = _arrival(*viewer.open(world, seed=seed), episode)
+    viewer.send(ClientMessage.PACE, factor=pace)
+    viewer.send(ClientMessage.PLAY, driver="player")
+    return first
+
+
+def _arrival(header: dict[str, Any], jpeg: bytes, episode: int) -> Arrival:
     decode_jpeg(jpeg)
     return Arrival(
-        at_s=time.perf_counter(), index=header["index"], seq=header["seq"], step_ms=header["step_ms"]
+        at_s=time.perf_counter(),
+        index=header["index"],
+        seq=header["seq"],
+        step_ms=header["step_ms"],
+        episode=episode,
     )
 
 

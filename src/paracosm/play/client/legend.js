@@ -1,0 +1,58 @@
+// Which key does what: drawn from the world's own bindings, lit while pressed. Knows no socket.
+
+const NAMES = {
+  Space: "Space", Enter: "Enter", ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Mouse0: "Left click",
+  Mouse1: "Middle click", Mouse2: "Right click", ShiftLeft: "Shift", ControlLeft: "Ctrl", Escape: "Esc", Comma: ",",
+  Period: ".", Slash: "/", Backspace: "⌫", Tab: "Tab",
+};
+
+/** What stands on the key that a code means. */
+export function keyName(code) {
+  return NAMES[code] ?? code.replace(/^(Key|Digit)/, "").replace(/^Numpad/, "Num ");
+}
+
+export class Legend {
+  constructor(root) {
+    this.root = root;
+    this.rows = [];
+  }
+
+  setControls(controls) {
+    this.rows = controls.keys.map((key) => {
+      const codes = Object.entries(controls.bindings).filter(([, name]) => name === key).map(([code]) => code);
+      return { key, codes, element: row(key.replaceAll("_", " "), codes.map(keyName)) };
+    });
+    const extras = [];
+    if (controls.look_limit.some((limit) => limit > 0)) {
+      const names = ["Mouse", ...["ArrowLeft", "ArrowRight"].filter((code) => !(code in controls.bindings)).map(keyName)];
+      extras.push(row("look", names));
+    }
+    if (controls.num_latents) extras.push(row(`${controls.num_latents} learnt actions`, ["1", "…"]));
+    this.root.replaceChildren(...this.rows.map((one) => one.element), ...extras);
+  }
+
+  /** Light what is held by the player, and what the frame on show was made with. */
+  light(held, applied) {
+    for (const { key, codes, element } of this.rows) {
+      const caps = element.querySelectorAll("kbd");
+      codes.forEach((code, index) => caps[index].classList.toggle("on", held.includes(code)));
+      element.classList.toggle("applied", applied.includes(key));
+    }
+  }
+}
+
+function row(name, caps) {
+  const element = document.createElement("div");
+  element.className = "binding";
+  const label = document.createElement("span");
+  label.textContent = name;
+  const keys = document.createElement("span");
+  keys.className = "caps";
+  for (const cap of caps) {
+    const key = document.createElement("kbd");
+    key.textContent = cap;
+    keys.append(key);
+  }
+  element.append(label, keys);
+  return element;
+}

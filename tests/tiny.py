@@ -1,6 +1,9 @@
-"""The smallest config of every model, and a whole neural world of random weights that plays, for everyone's
-tests."""
+"""The smallest config of every model, and a whole neural world of random weights, for everyone's tests."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -126,3 +129,20 @@ def build_tiny_world(
         folder
     )
     return folder
+
+
+@cache
+def shared_tiny_world(attention: Literal["joint", "factorised"] = "joint", time_kernel: int = 1) -> Path:
+    """A tiny world that is built once a test process; do not write to it."""
+    folder = Path(tempfile.mkdtemp(prefix="tiny-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build_tiny_world(folder / "tiny", attention=attention, time_kernel=time_kernel)
+
+
+def ungraded(model: nn.Module) -> list[str]:
+    """Names of parameters that a backward pass left without a gradient."""
+    return [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not bool(parameter.grad.abs().sum() > 0)
+    ]

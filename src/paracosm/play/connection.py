@@ -101,12 +101,15 @@ class Connection:
                 if self._websocket.client_state.name == "DISCONNECTED":
                     raise WebSocketDisconnect
                 raise WireError("a text message came; this protocol is binary, see docs/play.md")
+            message = parse(data)
+            if message.type is ClientMessage.ACK and self._outbox.acknowledge(message.values["number"]):
+                continue  # as many as frames were sent: a fast world must not throw its viewer out
             if not self._limit.allow():
                 raise WireError(
                     f"more than {MESSAGES_PER_SECOND:g} messages a second came; send changes only",
                     CloseCode.TOO_MANY_MESSAGES,
                 )
-            self._receive(parse(data))
+            self._receive(message)
 
     async def _drive(self) -> None:
         while True:
@@ -141,7 +144,6 @@ class Connection:
         """Act at once on what must not wait for the world; queue the rest."""
         session = self._session
         if message.type is ClientMessage.ACK:
-            self._outbox.acknowledge(message.values["number"])
             return
         self._active = time.monotonic()
         if message.type is ClientMessage.INPUT:

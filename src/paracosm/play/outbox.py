@@ -50,11 +50,17 @@ class Outbox:
         """Forget frames that wait: what they show is over."""
         self._frames.clear()
 
-    def acknowledge(self, number: int) -> None:
-        """Take note that the player has seen frame ``number`` and will see none before it."""
+    def acknowledge(self, number: int) -> bool:
+        """Take note that the player has seen frame ``number`` and will see none before it.
+
+        Returns:
+            Whether any frame that was sent had not been acknowledged before.
+        """
+        before = len(self._unseen)
         while self._unseen and self._unseen[0] <= number:
             self._unseen.popleft()
         self._changed.set()
+        return len(self._unseen) < before
 
     async def get(self) -> bytes:
         """Wait for the next message to send: words first, they are rare and explain the frames."""

@@ -1,0 +1,116 @@
+"""The graphs compute what the networks compute, and hold no weights of their own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from paracosm.core.errors import DataError, MissingPackageError
+from paracosm.models import export
+from paracosm.models.export import Graph, dynamics_graphs, export_graphs, tokenizer_graphs
+from paracosm.models.storage import Storage
+from paracosm.nn.space_time import AttentionKind
+from tests import tiny
+
+LATENT_TOLERANCE = 2e-5
+"""Latents of unit size in float32: ONNX Runtime adds in another order than torch."""
+
+
+def graphs_of(name: str, attention: AttentionKind = "joint", time_kernel: int = 1) -> tuple[Any, list[Graph]]:
+    if name == "tokenizer":
+        tokenizer = tiny.tokenizer(time_kernel)
+        return tokenizer, tokenizer_graphs(tokenizer)
+    dynamics = tiny.dynamics(attention)
+    return dynamics, dynamics_graphs(dynamics)
+
+
+def some_inputs(graph: Graph) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    made = {}
+    for name, example in graph.inputs.items():
+        if example.dtype == torch.uint8:
+            made[name] = torch.randint(0, 256, example.shape, generator=generator, dtype=torch.uint8)
+        elif example.dtype == torch.bool or name == "mask":
+            made[name] = example
+        else:
+            made[name] = torch.randn(example.shape, generator=generator)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "time_kernel"),
+    [
+        ("tokenizer", "joint", 1),
+        ("tokenizer", "joint", 3),
+        ("dynamics", "joint", 1),
+        ("dynamics", "factorised", 1),
+    ],
+)
+@torch.no_grad()
+def test_each_graph_equals_its_module(
+    name: str, attention: AttentionKind, time_kernel: int, tmp_path: Path
+) -> None:
+    network, graphs = graphs_of(name, attention, time_kernel)
+    network.save(tmp_path / name)
+    export_graphs(graphs, tmp_path / name)
+    for graph in graphs:
+        inputs = some_inputs(graph)
+        session = onnxruntime.InferenceSession(str(tmp_path / name / f"{graph.name}.onnx"))
+        made = session.run(None, {key: value.numpy() for key, value in inputs.items()})
+        expected = graph.module(*inputs.values())
+        for key, one, other in zip(graph.outputs, made, expected, strict=True):
+            if other.dtype == torch.uint8:
+                assert np.abs(one.astype(int) - other.numpy()).max() <= 1, key
+            else:
+                np.testing.assert_allclose(one, other.numpy(), atol=LATENT_TOLERANCE, err_msg=key)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_every_weight_stays_in_the_safetensors_file(storage: Storage, tmp_path: Path) -> None:
+    dynamics, graphs = graphs_of("dynamics")
+    dynamics.save(tmp_path / "dynamics", storage)
+    export_graphs(graphs, tmp_path / "dynamics")
+    pointed = set()
+    for graph in graphs:
+        model = onnx.load(tmp_path / "dynamics" / f"{graph.name}.onnx", load_external_data=False)
+        for initializer in model.graph.initializer:
+            if initializer.external_data:
+                places = {entry.key: entry.value for entry in initializer.external_data}
+                assert places["location"] == "model.safetensors"
+                pointed.add(initializer.name.removesuffix(".stored").removeprefix("dynamics."))
+            else:
+                assert np.prod(initializer.dims) <= 64, initializer.name
+    assert {name for name, _ in dynamics.named_parameters()} <= pointed
+
+
+def test_the_number_of_passes_is_free_in_the_condition_graph(tmp_path: Path) -> None:
+    dynamics, graphs = graphs_of("dynamics")
+    dynamics.save(tmp_path / "dynamics")
+    export_graphs(graphs[:1], tmp_path / "dynamics")
+    session = onnxruntime.InferenceSession(str(tmp_path / "dynamics" / "condition.onnx"))
+    inputs = {key: value.numpy() for key, value in some_inputs(graphs[0]).items()}
+    for passes in (1, 5):
+        inputs["levels"], inputs["known"] = np.ones(passes, np.float32), np.ones(passes, bool)
+        assert session.run(["modulation"], inputs)[0].shape[0] == passes
+
+
+def test_graphs_before_their_weights_are_refused(tmp_path: Path) -> None:
+    tokenizer, _ = graphs_of("tokenizer")
+    tokenizer.save(tmp_path / "tokenizer")
+    with pytest.raises(DataError, match=r"is not in model\.safetensors; save the network before its graphs"):
+        export_graphs(graphs_of("dynamics")[1], tmp_path / "tokenizer")
+
+
+def test_without_onnx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(module: str, extra: str) -> None:
+        raise MissingPackageError(f'{module} is not installed; run: pip install "paracosm[{extra}]"')
+
+    monkeypatch.setattr(export, "need", missing)
+    with pytest.raises(
+        MissingPackageError, match=r'onnx is not installed; run: pip install "paracosm\[train\]"'
+    ):
+        export_graphs([], tmp_path)

@@ -9,7 +9,7 @@ from .toys import record_toy
 
 @pytest.fixture(scope="session")
 def held_out(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return record_toy(tmp_path_factory.mktemp("held_out"), range(10, 16), 120, "test")
+    return record_toy(tmp_path_factory.mktemp("held_out"), range(10, 16), 120, "held_out")
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,6 @@ def test_two_workers_play_the_same_bytes_in_the_same_order_as_none(held_out: Dat
 
 
 def test_episodes_of_two_frames_begin_no_run(tmp_path: Path) -> None:
-    short = record_toy(tmp_path, [1], 2, "test")
+    short = record_toy(tmp_path, [1], 2, "held_out")
     with pytest.raises(DataError, match="no episode has 8 frames; record longer held-out episodes"):
         choose_runs(short.episodes, 1, 100, seed=0)

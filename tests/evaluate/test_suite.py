@@ -7,7 +7,7 @@ import pytest
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.figures import Report, read_report
 from paracosm.data.reader import Dataset
-from paracosm.evaluate.suite import SuiteConfig, run_suite
+from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
 from paracosm.models.inverse_dynamics import InverseDynamics
 from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
 from paracosm.train.stages.inverse_dynamics import describe_reader
@@ -30,11 +30,12 @@ def config(held_out: Dataset, reference: Dataset, tmp_path_factory: pytest.TempP
         world="model:oracle",
         data=held_out.path,
         reference=reference.path,
-        unseen=record_toy(models / "unseen", range(50, 53), 60, "test").path,
+        unseen=record_toy(models / "unseen", range(50, 53), 60, "unseen").path,
         reader=models / "reader",
         tokenizer=models / "tokenizer",
         size="quick",
         workers=1,
+        parts=frozenset(PARTS) - {"play"},
     )
 
 

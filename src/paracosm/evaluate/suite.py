@@ -27,6 +27,7 @@ from paracosm.worlds import open_world
 from .cases import NUM_NOISE_SEEDS, Case, choose_cases, choose_runs
 from .determinism import LEAD_STEPS, TAIL_STEPS, measure_determinism
 from .encoder import TokenizerJudge
+from .latency import measure_play
 from .long_runs import LongRuns, learn_game, long_steps, measure_late_control, measure_stability, read_truth
 from .opposites import HELD_STEPS, measure_opposites, opposite_pairs
 from .quality import psnr_db
@@ -58,6 +59,8 @@ class SuiteSize:
     """steps of a long run; 0 takes two minutes and at least 2,000"""
     speed_steps: int
     """steps that the speed of the engine is measured over"""
+    play_seconds: float
+    """seconds of each run of the player's benchmark"""
     num_traces: int
     """starts whose bytes are compared between processes"""
 
@@ -70,10 +73,18 @@ SIZES: Mapping[str, SuiteSize] = {
         num_runs=6,
         run_steps=0,
         speed_steps=LATE_STEP + HALF_SPAN,
+        play_seconds=15.0,
         num_traces=2,
     ),
     "quick": SuiteSize(
-        num_cases=8, case_steps=18, num_opposites=6, num_runs=2, run_steps=160, speed_steps=120, num_traces=1
+        num_cases=8,
+        case_steps=18,
+        num_opposites=6,
+        num_runs=2,
+        run_steps=160,
+        speed_steps=120,
+        play_seconds=2.0,
+        num_traces=1,
     ),
 }
 """The full size takes up to 15 minutes on two cores for a world of 30 frames a second; quick takes about
@@ -119,7 +130,7 @@ class SuiteConfig:
             raise ConfigError(f"parts {unknown} are unknown; choose from {', '.join(PARTS)}")
 
 
-PARTS = ("tokenizer", "short", "opposites", "long", "speed", "determinism")
+PARTS = ("tokenizer", "short", "opposites", "long", "speed", "play", "determinism")
 """Parts of the suite, in the order in which they run."""
 
 
@@ -204,6 +215,8 @@ def run_suite(
         figures |= _measure_unseen(bench, unseen)
     if "speed" in config.parts:
         figures |= measure_speed(bench.subject(held_out), cases[0].rollout, bench.size.speed_steps)
+    if "play" in config.parts:
+        figures |= measure_play(bench.subject(held_out), bench.size.play_seconds)
     if "determinism" in config.parts:
         figures |= _measure_determinism(bench, held_out)
     report = make_report(command, figures, range(NUM_NOISE_SEEDS))

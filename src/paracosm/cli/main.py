@@ -54,7 +54,7 @@ COMMANDS: dict[str, Command] = {
     "convert": Command(summary="bring weights of other projects in"),
     "plan": Command(
         summary="say what a recipe describes and what it would cost",
-        target="paracosm.cli.commands_train:plan",
+        target="paracosm.cli.commands_plan:plan",
     ),
     "info": Command(
         summary="describe a world, a dataset or a model folder", target="paracosm.cli.commands_look:info"

@@ -192,4 +192,4 @@ def _memory_bytes() -> int:
 
 
 def _short(value: float | int | None) -> str:
-    return "not computed" if value is None else str(value) if isinstance(value, int) else f"{value:.4g}"
+    return "not computed" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -10,7 +10,7 @@ from paracosm.cli.arguments import File, Folder, command_line, full_name, parse,
 from paracosm.core.errors import DataError
 from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
 
-Part = Literal["tokenizer", "short", "opposites", "long", "speed", "determinism"]
+Part = Literal["tokenizer", "short", "opposites", "long", "speed", "play", "determinism"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from paracosm.core.extras import need
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
 
+from .doom_depth import DepthCaster
 from .doom_engine import cached_wad, game_path, map_name, stock_maps
 from .doom_levels import DOOR_HEIGHT, DOOR_REST, Level, LevelConfig, draw_start, make_level
 from .doom_view import area_reduce, read_depth
@@ -163,11 +164,12 @@ class DoomWorld:
     """Doom as a world: ``reset(seed)`` picks a level and a start, ``step`` plays ``tics_per_step`` tics.
 
     ``frame.truth`` holds "pose" (x, y, z of the eye in map units; yaw as a compass: degrees clockwise from
-    north; pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal),
-    "ended", on made levels "level_seed", "room" (index in ``level.rooms``, -1 in a passage) and "doors" (for
-    each link that is a door, by its index in ``level.links``, how far it is open, 0 to 1), and with depth on
-    "depth": float32 (h, w), perpendicular distance in map units, right within about 10 units, which the
-    engine saturates at about 455 units for a render width of 160, 915 for 320 and 1830 for 640.
+    north; pitch up positive; roll; fov; view_height), "events", "reward" (always 0: there is no goal) and
+    "ended". On made levels also "level_seed", "room" (index in ``level.rooms``, -1 in a passage) and "doors"
+    (for each link that is a door, by its index in ``level.links``, how far it is open, 0 to 1). With depth on
+    also "depth": float32 (h, w), the distance perpendicular to the picture in map units. On made levels it is
+    exact, without things and weapon, 4096 for the sky; on stock maps it is the engine's own, right within
+    about 10 units up to 455 for a render width of 160, 915 for 320 and 1830 for 640.
 
     Events: "shot", "hit" (a monster), "kill", "pickup", "damage", "door_opened" (a shut door begins to open),
     "door_closed" (a door has come down).
@@ -196,6 +198,7 @@ class DoomWorld:
         self._level: Level | None = None
         self._counts: dict[str, float] = {}
         self._doors: dict[int, tuple[int, float]] = {}
+        self._casters: dict[int, DepthCaster] = {}
         self._frame: Frame | None = None
 
     @property
@@ -289,7 +292,7 @@ class DoomWorld:
             index = self._frame.index
             self.close()
             raise WorldError(
-                f"the Doom engine stopped after step {index} ({error}); open the world again and go on from there"
+                f"the Doom engine stopped after step {index} ({error}); open the world again and restore"
             ) from error
         self._controls.append(control)
         self._frame = self._read(self._frame.index + 1)
@@ -358,9 +361,18 @@ class DoomWorld:
             }
             truth["events"] += self._watch_doors(truth["doors"])
         if self.config.depth == "on":
-            truth["depth"] = read_depth(state.depth_buffer, self.config.height, self.config.width)
+            truth["depth"] = self._measure_depth(state, truth["pose"])
         image = area_reduce(state.screen_buffer, self.config.height, self.config.width)
         return Frame(image=image, index=index, truth=truth)
+
+    def _measure_depth(self, state: Any, pose: Mapping[str, float]) -> np.ndarray:
+        height, width = self.config.height, self.config.width
+        if self._level is None:
+            return read_depth(state.depth_buffer, height, width)
+        if self._level.seed not in self._casters:
+            self._casters[self._level.seed] = DepthCaster(self._level.regions)
+        heights = [(sector.floor_height, sector.ceiling_height) for sector in state.sectors]
+        return self._casters[self._level.seed].cast(pose, heights, height, width)
 
     def _watch_doors(self, doors: Mapping[int, float]) -> tuple[str, ...]:
         if self._frame is None:
@@ -434,7 +446,7 @@ def _start_engine(vizdoom: Any, config: DoomConfig, levels: Sequence[Level], fol
     game.set_render_weapon(config.weapon == "shown")
     game.set_render_messages(False)
     game.set_episode_timeout(0)
-    game.set_depth_buffer_enabled(config.depth == "on")
+    game.set_depth_buffer_enabled(config.depth == "on" and not levels)
     game.set_sectors_info_enabled(bool(levels))
     game.set_available_buttons([getattr(vizdoom.Button, name) for name in BUTTONS])
     game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in VARIABLES])

@@ -22,8 +22,8 @@ PIXEL_ASPECT = 1.2
 DEPTH_UNIT = 7.11
 """Map units for one step of the engine's 8-bit depth buffer."""
 
-DEPTH_OFFSET = 10.0
-"""Map units that the depth buffer falls short, measured: 7 to 15."""
+DEPTH_OFFSET = 13.0
+"""Map units that the depth buffer falls short, measured on floors: 12 to 16."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import itertools
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Directions in which a player looks at a wall; index into :attr:`Sector.walls`."""
@@ -117,6 +118,23 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A straight piece where two regions meet.
+
+    Attributes:
+        first: one end, the western or southern one.
+        second: the other end.
+        front: index of the region on the right hand of the way from first to second, None for rock.
+        back: the same on the left hand.
+    """
+
+    first: tuple[int, int]
+    second: tuple[int, int]
+    front: int | None
+    back: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Thing:
     """Something placed in a map: its DoomEdNum, place and facing in degrees counter-clockwise from east."""
 
@@ -191,7 +209,8 @@ def write_udmf(regions: Sequence[Region], things: Sequence[Thing]) -> str:
         if region_at(regions, thing.x, thing.y) is None:
             raise ValueError(f"thing {thing.kind} at ({thing.x}, {thing.y}) stands in solid rock")
     writer = _MapWriter(regions)
-    writer.add_lines()
+    for edge in find_edges(regions):
+        writer.add_line(edge)
     return writer.text(things)
 
 
@@ -206,6 +225,40 @@ def region_at(regions: Sequence[Region], x: float, y: float) -> int | None:
 def sector_number(regions: Sequence[Region], region: int) -> int:
     """The engine's number of a region's sector: solid regions have none, the others count up in order."""
     return sum(earlier.sector is not None for earlier in regions[:region])
+
+
+def find_edges(regions: Sequence[Region]) -> list[Edge]:
+    """Every piece of edge that has different regions on its two sides."""
+    spans: dict[tuple[int, int, int, int], None] = {}
+    for region in regions:
+        rect = region.rect
+        for y in (rect.y0, rect.y1):
+            spans |= {(x0, y, x1, y): None for x0, x1 in _pieces(regions, rect.x0, rect.x1, y, "x")}
+        for x in (rect.x0, rect.x1):
+            spans |= {(x, y0, x, y1): None for y0, y1 in _pieces(regions, rect.y0, rect.y1, x, "y")}
+    edges = []
+    for x0, y0, x1, y1 in spans:
+        middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+        right_x, right_y = (0.0, -0.25) if y0 == y1 else (0.25, 0.0)
+        front = region_at(regions, middle_x + right_x, middle_y + right_y)
+        back = region_at(regions, middle_x - right_x, middle_y - right_y)
+        if front != back:
+            edges.append(Edge(first=(x0, y0), second=(x1, y1), front=front, back=back))
+    return edges
+
+
+def _pieces(
+    regions: Sequence[Region], start: int, stop: int, level: int, axis: Literal["x", "y"]
+) -> list[tuple[int, int]]:
+    """Cut the span from ``start`` to ``stop`` along an axis where a region that touches it has a corner."""
+    cuts = {start, stop}
+    for region in regions:
+        rect = region.rect
+        low, high = (rect.y0, rect.y1) if axis == "x" else (rect.x0, rect.x1)
+        if low <= level <= high:
+            ends = (rect.x0, rect.x1) if axis == "x" else (rect.y0, rect.y1)
+            cuts.update(end for end in ends if start < end < stop)
+    return list(itertools.pairwise(sorted(cuts)))
 
 
 def write_mapinfo(maps: Mapping[str, str], player: str) -> str:
@@ -244,47 +297,14 @@ class _MapWriter:
     sides: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def add_lines(self) -> None:
-        """Find every piece of edge between two different regions and write it as a line."""
-        seen: set[tuple[int, int, int, int]] = set()
-        for region in self.regions:
-            rect = region.rect
-            for y in (rect.y0, rect.y1):
-                for x0, x1 in self._pieces(rect.x0, rect.x1, y, along_x=True):
-                    if (x0, y, x1, y) not in seen:
-                        seen.add((x0, y, x1, y))
-                        self._add_line((x0, y), (x1, y))
-            for x in (rect.x0, rect.x1):
-                for y0, y1 in self._pieces(rect.y0, rect.y1, x, along_x=False):
-                    if (x, y0, x, y1) not in seen:
-                        seen.add((x, y0, x, y1))
-                        self._add_line((x, y0), (x, y1))
-
-    def _pieces(self, start: int, stop: int, level: int, *, along_x: bool) -> list[tuple[int, int]]:
-        cuts = {start, stop}
-        for region in self.regions:
-            rect = region.rect
-            low, high = (rect.y0, rect.y1) if along_x else (rect.x0, rect.x1)
-            if low <= level <= high:
-                ends = (rect.x0, rect.x1) if along_x else (rect.y0, rect.y1)
-                cuts.update(end for end in ends if start < end < stop)
-        ordered = sorted(cuts)
-        return list(itertools.pairwise(ordered))
-
-    def _add_line(self, first: tuple[int, int], second: tuple[int, int]) -> None:
-        """Write the line from ``first`` to ``second``; its front is on the right hand."""
-        middle_x, middle_y = (first[0] + second[0]) / 2, (first[1] + second[1]) / 2
-        horizontal = first[1] == second[1]
-        step_x, step_y = (0.0, -0.25) if horizontal else (0.25, 0.0)
-        front = region_at(self.regions, middle_x + step_x, middle_y + step_y)
-        back = region_at(self.regions, middle_x - step_x, middle_y - step_y)
-        if front == back:
-            return
-        look = NORTH if horizontal else WEST  # how the front side looks at the line
+    def add_line(self, edge: Edge) -> None:
+        """Write an edge as a line: its front is on the right hand, and never a door."""
+        first, second, front, back = edge.first, edge.second, edge.front, edge.back
+        look = NORTH if first[1] == second[1] else WEST  # how the front side looks at the line
         if front is None or (back is not None and self._sector(front).door is not None):
             first, second, front, back = second, first, back, front
             look = (look + 2) % 4
-        assert front is not None
+        assert front is not None, edge
         fields: dict[str, int | float | str | bool] = {"v1": self._vertex(first), "v2": self._vertex(second)}
         fields["sidefront"] = self._add_side(front, back, look, first)
         if back is None:

@@ -2,16 +2,18 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import numpy as np
 import pytest
 
-from paracosm.cli.commands_play import PlayCommand, WorldChooser
+from paracosm.cli.commands_play import PlayCommand, WorldChooser, process_started_s
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.cli.main import main
 from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
+from paracosm.core.figures import read_report
 from paracosm.data.reader import Dataset
 from paracosm.play.takes import Take
 from paracosm.worlds import open_world
@@ -38,7 +40,7 @@ def test_the_address_is_printed_and_serves_the_page_until_interrupted():
     [
         (["no-such-world"], '"no-such-world" is neither a bundled world'),
         (["game:counting", "--beside"], "game:counting does not say which game it dreams of"),
-        (["--json", "x.json"], "--json writes the figures of --bench; give --bench SECONDS as well"),
+        (["--json", "x.json"], "--json and --chromium belong to --bench; give --bench SECONDS as well"),
         (["--steps", "2", "--levels", "1", "0.5"], "--steps and --levels both choose the denoising passes"),
         (["--bench", "-1"], "--bench -1 and --steps 0 must not be negative"),
         (["game:counting", "--port", "99999"], "port 99999 does not exist; use 1 to 65535"),
@@ -49,6 +51,18 @@ def test_what_cannot_be_played_is_said_in_one_line(words, text, capsys):
     error = capsys.readouterr().err
     assert text in error
     assert error.count("\n") == 1
+
+
+def test_play_is_measured_and_the_figures_written(tmp_path, capsys):
+    assert main(["play", "game:counting", "--bench", "2", "--json", str(tmp_path / "speed.json")]) == 0
+    assert "play.key_to_screen_ms.p95" in capsys.readouterr().out
+    figures = read_report(tmp_path / "speed.json").figures
+    assert (figures["play.frames_per_second"].value or 0) > 1
+    assert (figures["play.first_frame_s"].value or 0) > 0
+
+
+def test_the_process_began_before_now_and_not_long_ago():
+    assert 0 < time.time() - process_started_s() < 3600
 
 
 def test_steps_become_noise_levels_falling_from_one():

@@ -61,6 +61,8 @@ def stderr_progress() -> ProgressMaker:
 def show(report: Report, json: Path | None) -> None:
     """Print the figures as a table, and write them to a file when one was asked for."""
     print(show_report(report))
+    where = ", ".join(str(report.hardware[key]) for key in ("cpu", "system"))
+    print(f"\n{report.hardware['cores']} cores of {where}; commit {report.commit or 'not known'}")
     if json is not None:
         write_report(report, json)
         print(f"written to {json}")

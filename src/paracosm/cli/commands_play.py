@@ -1,15 +1,20 @@
 """The command that plays: opens the page, or measures what a simulated viewer sees."""
 
+import contextlib
+import os
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
 
-from paracosm.cli.arguments import File, full_name, parse
+from paracosm.cli.arguments import File, command_line, full_name, parse, show
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.core.errors import ConfigError, ParacosmError, WorldError
+from paracosm.core.figures import make_report
 from paracosm.core.world import World
 from paracosm.core.world_spec import WorldSpec, check_parts, load_spec
+from paracosm.play.bench import bench_world
 from paracosm.play.engine import EngineConfig, open_model_world
 from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
 from paracosm.worlds import open_world
@@ -31,8 +36,10 @@ class PlayCommand:
     """Show the true game and the dream side by side under the same controls."""
     bench: float = 0.0
     """Measure for so many seconds with a simulated viewer instead, unpaced and then paced."""
+    chromium: bool = False
+    """With --bench: measure through a real headless Chromium as well."""
     json: File = None
-    """Also write the figures of --bench to this file."""
+    """With --bench: also write the figures to this file."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets in other machines of the network, with the token."""
     port: int = 8720
@@ -56,15 +63,22 @@ class PlayCommand:
             raise ConfigError(f"--bench {self.bench:g} and --steps {self.steps} must not be negative")
         if self.steps and self.engine.levels:
             raise ConfigError("--steps and --levels both choose the denoising passes; give one of them")
-        if self.json is not None and not self.bench:
-            raise ConfigError("--json writes the figures of --bench; give --bench SECONDS as well")
+        if (self.json is not None or self.chromium) and not self.bench:
+            raise ConfigError("--json and --chromium belong to --bench; give --bench SECONDS as well")
 
 
 def play(arguments: list[str]) -> None:
     """Run ``paracosm play``."""
     command = parse(PlayCommand, arguments, "paracosm play")
     opener = WorldChooser(command)
-    _serve(command, opener)
+    if not command.bench:
+        _serve(command, opener)
+        return
+    with contextlib.closing(opener.offers()[0].open(opener)) as world:
+        figures = bench_world(
+            world, command.bench, seed=command.seed, started_s=process_started_s(), browser=command.chromium
+        )
+    show(make_report(command_line("play", arguments), figures, [command.seed]), command.json)
 
 
 class WorldChooser:
@@ -122,6 +136,16 @@ class WorldChooser:
         except ParacosmError:
             return False
         return True
+
+
+def process_started_s() -> float:
+    """Return when this process began, in seconds since 1970; the wait for the first frame begins there."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return time.time()
+    return time.time() - uptime_s + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def find_spec(name: str) -> WorldSpec | None:

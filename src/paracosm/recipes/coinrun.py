@@ -1,23 +1,24 @@
-"""The bundled CoinRun: 64 x 64, easy levels, 15 steps a second, held-out levels never seen in training.
-
-Sizes fit two CPU cores and some hours: 16 tokens a frame, 15 million parameters of dynamics.
-"""
+"""The bundled CoinRun: 64 x 64, meadow levels, 15 steps a second, held-out levels never seen in training."""
 
 from pathlib import Path
 
-from paracosm.collect.games.coinrun import HELD_OUT_START, CoinRunConfig
+from paracosm.collect.games.coinrun import CoinRunConfig
 from paracosm.collect.record import RecordConfig
-from paracosm.models.dynamics_flow import FlowDynamicsConfig
-from paracosm.models.tokenizer_vae import TokenizerVAEConfig
-from paracosm.train.loop import LoopConfig
-from paracosm.train.optim import OptimConfig
+from paracosm.core.controls import ControlSpace
+from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
 from paracosm.train.stages.teacher import TeacherStageConfig
 from paracosm.train.stages.tokenizer import TokenizerStageConfig
 
+from . import small
+from .street import Street
+
+FRAME_SIDE = 64
+"""Rows and columns of a frame: the game draws no other size."""
+
 
 def game() -> CoinRunConfig:
-    """Easy levels: one wall, one background, many layouts."""
-    return CoinRunConfig(difficulty="easy")
+    """Hard levels of at least 20 tiles in one look: one wall, one background, one player, many layouts."""
+    return CoinRunConfig(look="meadow", min_length=20)
 
 
 def recordings(run: Path) -> dict[str, RecordConfig]:
@@ -26,8 +27,8 @@ def recordings(run: Path) -> dict[str, RecordConfig]:
         "train": RecordConfig(
             world="game:coinrun",
             out=run / "data" / "train",
-            num_episodes=2000,
-            max_steps=120,
+            num_episodes=1500,
+            max_steps=160,
             num_world_seeds=100_000,
             split="train",
         ),
@@ -44,48 +45,35 @@ def recordings(run: Path) -> dict[str, RecordConfig]:
     }
 
 
+def shape() -> small.Shape:
+    """Frames and controls of the recorded game."""
+    return small.Shape(height=FRAME_SIDE, width=FRAME_SIDE, controls=ControlSpace(keys=game().keys))
+
+
 def tokenizer(run: Path) -> TokenizerStageConfig:
     """Frames of 64 x 64 to 8 x 8 x 16 latents."""
-    return TokenizerStageConfig(
-        run=run / "tokenizer",
-        data=run / "data" / "train",
-        model=TokenizerVAEConfig(
-            height=64,
-            width=64,
-            stem=4,
-            latent_channels=16,
-            fine_channels=96,
-            coarse_channels=256,
-            encoder_blocks=(1, 2),
-            decoder_blocks=(2, 2),
-            time_kernel=1,
-        ),
-        loop=LoopConfig(num_steps=3000, optim=OptimConfig(decay_steps=1000), num_threads=1, preview_every=250),
-    )
+    return small.tokenizer(run, shape())
 
 
 def dynamics(run: Path) -> TeacherStageConfig:
-    """16 tokens a frame of 2 x 2 latent positions, 32 frames of past."""
-    return TeacherStageConfig(
-        run=run / "dynamics",
-        data=run / "data" / "train",
-        tokenizer=run / "tokenizer" / "tokenizer",
-        model=FlowDynamicsConfig(
-            latent_channels=16,
-            latent_height=8,
-            latent_width=8,
-            patch=2,
-            width=320,
-            depth=8,
-            heads=5,
-            hidden=864,
-            window=32,
-            attention="joint",
-            control_width=len(game().keys) + 2,
-            look_limit=(0.0, 0.0),
-        ),
-        loop=LoopConfig(
-            num_steps=100_000, optim=OptimConfig(learning_rate=7e-4, warmup_steps=500), num_threads=1, preview_every=500
-        ),
-        batch_size=8,
+    """16 tokens a frame, 32 frames of past."""
+    return small.dynamics(run, shape())
+
+
+def inverse_dynamics(run: Path) -> InverseDynamicsStageConfig:
+    """Reads left, right and up."""
+    return small.reader(run, shape())
+
+
+def street(run: Path) -> Street:
+    """The whole pipeline in a run folder."""
+    return Street(
+        run=run,
+        name="coinrun",
+        description="A neural CoinRun: run and jump through meadow levels that the network makes up as you go.",
+        recordings=recordings(run),
+        games={"train": game(), "held_out": game()},
+        tokenizer=tokenizer(run),
+        dynamics=dynamics(run),
+        reader=inverse_dynamics(run),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAY_CHANGE = frozenset(
     f"loop.{name}" for name in ("num_steps", "num_threads", "log_every", "preview_every", "checkpoint_minutes", "keep")
-) | {"loop.optim.decay_steps", "loop.log_to"}
+) | {"loop.optim.decay_steps", "loop.log_to", "loop.compile"}
 """What a run may change when it goes on: nothing that alters the steps already done."""
 
 
@@ -60,6 +60,8 @@ class LoopConfig:
     """minutes between checkpoints; one is always written at the end"""
     keep: int = 2
     """checkpoints that stay"""
+    compile: Literal["off", "blocks"] = "off"
+    """compile the repeated blocks of a stage: minutes at the start, then about twice the speed on a CPU"""
     log_to: Literal["jsonl", "jsonl+tensorboard"] = "jsonl"
     """where metrics go; TensorBoard needs the tensorboard package"""
 
@@ -77,6 +79,8 @@ class Stage(Protocol):
 
     networks: dict[str, nn.Module]
     """what is trained, by name"""
+    blocks: Sequence[nn.Module]
+    """repeated parts of the networks that are worth compiling; may be empty"""
 
     def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw the batch of one step and return its loss and metrics (detached scalars).
@@ -121,6 +125,9 @@ def train(
     networks = {key: network.to(config.device).train() for key, network in stage.networks.items()}
     averages = {key: copy.deepcopy(network).eval().requires_grad_(False) for key, network in networks.items()}
     optimizer = make_optimizer(networks.values(), config.optim)
+    if config.compile == "blocks":
+        for block in stage.blocks:
+            block.compile(dynamic=False)
     step = _resume(run, networks, averages, optimizer)
     line = progress(name, config.num_steps, start=step)
     sink = _Sink(run, config)

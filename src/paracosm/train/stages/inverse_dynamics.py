@@ -7,7 +7,7 @@ scored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,7 @@ class InverseDynamicsStage:
             # Layers draw their first weights from the global stream only; it is put back behind them.
             torch.manual_seed(sub_seed(config.loop.seed, "inverse dynamics weights"))  # noqa: TID251
             self.networks: dict[str, nn.Module] = {"reader": InverseDynamics(config.model)}
+        self.blocks: Sequence[nn.Module] = ()
 
     def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of the batch of one step, and its two parts."""

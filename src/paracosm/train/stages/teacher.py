@@ -6,7 +6,7 @@ from drifting), and every noisy frame attends to that past. This file does NOT k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import sub_seed
 from paracosm.core.run_dir import RunDir
@@ -51,6 +52,8 @@ class TeacherStageConfig:
     """sizes of the dynamics"""
     loop: LoopConfig
     """length, optimiser, logging"""
+    initial: Path | None = None
+    """dynamics folder whose weights the run begins with, e.g. a bundled one; nothing begins from random weights"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 16
@@ -79,7 +82,11 @@ class TeacherStage:
     def __init__(self, config: TeacherStageConfig) -> None:
         torch.manual_seed(sub_seed(config.loop.seed, "dynamics weights"))
         self.config = config
-        self.networks: dict[str, nn.Module] = {"dynamics": FlowDynamics(config.model)}
+        dynamics = FlowDynamics(config.model)
+        if config.initial is not None:
+            dynamics.load_state_dict(_same_sizes(FlowDynamics.load(config.initial), config).state_dict())
+        self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
+        self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         dataset = Dataset(config.data)
         episodes = select_episodes(dataset, config.split)
         self.clips = read_latent_clips(open_store(dataset, config.tokenizer), episodes)
@@ -130,6 +137,14 @@ class TeacherStage:
         real, made = (to_frames(self.tokenizer.decode(part.cpu())[0]).numpy() for part in (latents, dreamt))
         shown = slice(PREVIEW_CONTEXT - 1, None, 3)
         return contact_sheet([clip[i, shown] for i in range(PREVIEW_CLIPS) for clip in (real, made)], scale=2)
+
+
+def _same_sizes(initial: FlowDynamics, config: TeacherStageConfig) -> FlowDynamics:
+    if initial.config != config.model:
+        raise ConfigError(
+            f"{config.initial} holds {initial.config}, the stage trains {config.model}; choose weights of the same sizes"
+        )
+    return initial
 
 
 @torch.no_grad()

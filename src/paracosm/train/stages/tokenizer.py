@@ -7,7 +7,7 @@ latents smooth, so that the dynamics may be slightly wrong without a broken pict
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -67,6 +67,7 @@ class TokenizerStage:
         torch.manual_seed(sub_seed(config.loop.seed, "tokenizer weights"))
         self.config = config
         self.networks: dict[str, nn.Module] = {"tokenizer": TokenizerVAE(config.model)}
+        self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(Dataset(config.data), config.split)
         self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)
         self.sampler = ClipSampler([len(clip) for clip in self.clips], config.clip_frames, config.loop.seed)

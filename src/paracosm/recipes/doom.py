@@ -1,0 +1,87 @@
+"""The bundled Doom: 64 x 48, one level of nine rooms known by heart, 17.5 steps a second, turns of at most 6 degrees.
+
+Held-out episodes are on the same level from other starts; unseen levels are recorded beside them as a separate line.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from paracosm.collect.games.doom import KEYS, DoomConfig
+from paracosm.collect.record import RecordConfig
+from paracosm.core.controls import ControlSpace
+from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
+from paracosm.train.stages.teacher import TeacherStageConfig
+from paracosm.train.stages.tokenizer import TokenizerStageConfig
+
+from . import small
+from .street import Street
+
+LEVEL_SEEDS = (83,)
+"""The level that the bundled world knows."""
+UNSEEN_LEVEL_SEEDS = (36, 58)
+"""Levels that it has never seen."""
+
+
+def games() -> dict[str, DoomConfig]:
+    """The game of each split."""
+    seen = DoomConfig(level_seeds=LEVEL_SEEDS)
+    return {"train": seen, "held_out": seen, "unseen": replace(seen, level_seeds=UNSEEN_LEVEL_SEEDS)}
+
+
+def recordings(run: Path) -> dict[str, RecordConfig]:
+    """Training episodes, held-out episodes on the same level, and unseen levels."""
+    train = RecordConfig(
+        world="game:doom",
+        out=run / "data" / "train",
+        num_episodes=400,
+        max_steps=500,
+        num_world_seeds=1_000_000,
+        split="train",
+    )
+    held_out = replace(
+        train,
+        out=run / "data" / "held_out",
+        num_episodes=24,
+        max_steps=2200,
+        seed=1,
+        first_world_seed=1_000_000_000,
+        split="held_out",
+    )
+    unseen = replace(held_out, out=run / "data" / "unseen", num_episodes=8, seed=2, split="unseen")
+    return {"train": train, "held_out": held_out, "unseen": unseen}
+
+
+def shape() -> small.Shape:
+    """Frames and controls of the recorded game."""
+    game = games()["train"]
+    controls = ControlSpace(keys=KEYS, look_limit=(game.max_turn, game.max_pitch))
+    return small.Shape(height=game.height, width=game.width, controls=controls)
+
+
+def tokenizer(run: Path) -> TokenizerStageConfig:
+    """Frames of 64 x 48 to 8 x 6 x 16 latents."""
+    return small.tokenizer(run, shape())
+
+
+def dynamics(run: Path) -> TeacherStageConfig:
+    """12 tokens a frame, 32 frames of past."""
+    return small.dynamics(run, shape())
+
+
+def inverse_dynamics(run: Path) -> InverseDynamicsStageConfig:
+    """Reads seven keys and the yaw."""
+    return small.reader(run, shape())
+
+
+def street(run: Path) -> Street:
+    """The whole pipeline in a run folder."""
+    return Street(
+        run=run,
+        name="doom",
+        description="A neural Doom: nine rooms known by heart, dreamt frame by frame from your keys and mouse.",
+        recordings=recordings(run),
+        games=games(),
+        tokenizer=tokenizer(run),
+        dynamics=dynamics(run),
+        reader=inverse_dynamics(run),
+    )

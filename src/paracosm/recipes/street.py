@@ -1,0 +1,132 @@
+"""The whole street in order: record, train the tokenizer, encode, train the dynamics and the reader, build the world.
+
+Each stretch goes on where it was stopped and costs nothing when it is done, so running a street again is how to go on.
+This file does NOT know any game: a recipe hands it a :class:`Street`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paracosm.collect.record import RecordConfig, record
+from paracosm.core.errors import DataError
+from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.world_spec import PlayDefaults, Starts
+from paracosm.data.reader import Dataset, EpisodeRef
+from paracosm.models.world_model import build_world
+from paracosm.train.stages import encode, inverse_dynamics, teacher, tokenizer
+from paracosm.worlds import make_policy, open_world
+
+from . import small
+
+START_FRAMES = 4
+"""Frames of a start clip: enough to tell how fast everything moves."""
+WORLD_FOLDER = "world"
+"""Where in a run folder the playable world lands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Street:
+    """One pipeline: what is recorded, what is trained on it, and how the world is called."""
+
+    run: Path
+    """run folder; every stage has a folder of its own in it"""
+    name: str
+    """short name of the world"""
+    description: str
+    """one or two sentences for people"""
+    recordings: Mapping[str, RecordConfig]
+    """recording of each split; none when the data lies in RUN/data already"""
+    games: Mapping[str, Any]
+    """config of the recorded game, for each split"""
+    tokenizer: tokenizer.TokenizerStageConfig
+    """frames to latents"""
+    dynamics: teacher.TeacherStageConfig
+    """latents and controls to the next latents"""
+    reader: inverse_dynamics.InverseDynamicsStageConfig | None
+    """frames to controls, for the evaluation; None for a world without controls"""
+    play: PlayDefaults = field(default_factory=PlayDefaults)
+    """how the world is played by default"""
+    num_starts: int = 24
+    """start clips that ship with the world"""
+
+    @property
+    def world(self) -> Path:
+        """Folder of the playable world."""
+        return self.run / WORLD_FOLDER
+
+
+def shorten(street: Street) -> Street:
+    """The same street at toy size: a few minutes on two cores, to see and test every stretch."""
+    lengths = {"train": (16, 100), "held_out": (6, 160), "unseen": (2, 160)}
+    recordings = {
+        split: replace(config, num_episodes=lengths[split][0], max_steps=lengths[split][1])
+        for split, config in street.recordings.items()
+    }
+    return replace(
+        street,
+        name=f"{street.name}-tiny",
+        recordings=recordings,
+        tokenizer=small.shorten_tokenizer(street.tokenizer),
+        dynamics=small.shorten_dynamics(street.dynamics),
+        reader=small.shorten_reader(street.reader) if street.reader is not None else None,
+        num_starts=6,
+    )
+
+
+def run_street(street: Street, progress: ProgressMaker = no_progress) -> Path:
+    """Walk the whole street and return the folder of the playable world.
+
+    Raises:
+        ParacosmError: whatever a stage refuses; running again goes on from there.
+    """
+    for split, config in street.recordings.items():
+        record(config, open_world, make_policy, world_config=street.games[split], progress=progress)
+    made = tokenizer.main(street.tokenizer, progress)
+    encode.main(encode.EncodeStageConfig(data=street.dynamics.data, tokenizer=made), progress)
+    teacher.main(street.dynamics, progress)
+    if street.reader is not None:
+        inverse_dynamics.main(street.reader, progress)
+    return build(street)
+
+
+def build(street: Street) -> Path:
+    """Build the playable world from the models as they lie in the run folder."""
+    dataset = Dataset(street.dynamics.data)
+    info = dataset.info
+    build_world(
+        street.world,
+        tokenizer=street.tokenizer.run / "tokenizer",
+        dynamics=street.dynamics.run / "dynamics",
+        starts=choose_starts(dataset.select(street.dynamics.split), street.num_starts),
+        name=street.name,
+        description=street.description,
+        fps=info.fps,
+        controls=info.controls,
+        play=street.play,
+    )
+    return street.world
+
+
+def choose_starts(episodes: tuple[EpisodeRef, ...], count: int) -> Starts:
+    """Cut start clips from the middles of episodes spread evenly over the recordings.
+
+    Raises:
+        DataError: when no episode is long enough.
+    """
+    long_enough = [episode for episode in episodes if episode.num_frames >= 2 * START_FRAMES]
+    if not long_enough:
+        raise DataError(f"no episode has {2 * START_FRAMES} frames, so none can give a start; record longer episodes")
+    picked = [long_enough[i * len(long_enough) // count] for i in range(count)]
+    frames, controls = [], []
+    for episode in picked:
+        first = episode.num_frames // 2
+        first = min(first, episode.num_frames - START_FRAMES)
+        frames.append(episode.read_frames(first, first + START_FRAMES))
+        controls.append(episode.control_vectors[first : first + START_FRAMES - 1])
+    return Starts(frames=np.stack(frames), controls=np.stack(controls))

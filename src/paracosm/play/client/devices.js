@@ -193,6 +193,12 @@ export class Devices {
   }
 }
 
+/** Bindings that a page can use: with Control held, W would close the tab in the middle of a fight. */
+export function withoutBrowserKeys(controls) {
+  const usable = ([code]) => !/^(Control|Alt|Meta)/.test(code);
+  return { ...controls, bindings: Object.fromEntries(Object.entries(controls.bindings).filter(usable)) };
+}
+
 /** Small movements of a stick are noise, middle ones fine, full ones fast. */
 function curve(value) {
   const size = Math.max(0, (Math.abs(value) - DEAD_ZONE) / (1 - DEAD_ZONE));

@@ -1,6 +1,6 @@
 // The page: joins the socket, the picture, the hands and the controls of the page. State comes from the server only.
 
-import { Devices } from "./devices.js";
+import { Devices, withoutBrowserKeys } from "./devices.js";
 import { Hands } from "./hands.js";
 import { Hud } from "./hud.js";
 import { Legend } from "./legend.js";
@@ -75,6 +75,7 @@ const on = {
     });
   },
   [SERVER.STATE](header) {
+    if (state !== header.state) stats.forget(); // time that stood still is no frame interval
     state = header.state;
     driver = header.driver;
     recording = header.recording;
@@ -175,10 +176,7 @@ const actions = {
 function showState() {
   document.body.dataset.state = state;
   hands.setLive(state === STATES.PLAYING);
-  if (state !== STATES.PLAYING) {
-    stats.forget();
-    devices.unlock(); // the page's own controls need the mouse
-  }
+  if (state !== STATES.PLAYING) devices.unlock(); // the page's own controls need the mouse
   $("play").setAttribute("aria-label", state === STATES.PLAYING ? "Pause" : "Play");
   const still = state === STATES.PAUSED || state === STATES.PLAYING;
   $("play").disabled = !still;
@@ -208,7 +206,7 @@ function describeWorld(header) {
   $("world-details").replaceChildren(...cells.flatMap(([name, value]) => detail(name.replaceAll("_", " "), String(value))));
   const panes = Object.entries(header.details).filter(([name]) => name.startsWith("pane_"));
   $("panes").replaceChildren(...panes.map(([, name]) => Object.assign(document.createElement("span"), { textContent: name })));
-  const { controls } = header;
+  const controls = withoutBrowserKeys(header.controls);
   devices.setControls(controls);
   legend.setControls(controls);
   touch.setControls(controls);
@@ -216,6 +214,7 @@ function describeWorld(header) {
   chooser.setSize(header.width, header.height);
   hud.target = header.fps;
   for (const element of document.querySelectorAll("[data-look]")) element.hidden = !devices.looks;
+  for (const element of document.querySelectorAll("[data-pitch]")) element.hidden = !devices.canLook[1];
   $("own-picture").hidden = !header.starts.includes("image");
   $("words").hidden = !(controls.text || header.starts.includes("prompt"));
   $("words-title").textContent = controls.text ? "Tell the world what happens" : "Describe the world to begin";

@@ -5,9 +5,10 @@ This file does NOT know how frames are made in play, nor how the networks were t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from paracosm.core.config import save_config
 from paracosm.core.controls import ControlSpace
@@ -117,6 +118,8 @@ def assemble_world(
     fps: float,
     controls: ControlSpace,
     play: PlayDefaults,
+    game: str = "",
+    game_config: Mapping[str, Any] | None = None,
 ) -> WorldModel:
     """Put a world together and check that its parts fit.
 
@@ -129,6 +132,8 @@ def assemble_world(
         fps: steps a second at the world's own pace.
         controls: what the player may do.
         play: how it is played by default.
+        game: the true game that it dreams of, as ``open_world`` calls it; "" when it cannot be opened.
+        game_config: that game's config as JSON values.
 
     Raises:
         ConfigError: when the parts do not fit each other.
@@ -159,6 +164,8 @@ def assemble_world(
         parts=_UNKNOWN,
         play=play,
         starts="starts.safetensors",
+        game=game,
+        game_config=game_config or {},
     )
     check_starts(starts, spec, name)
     return WorldModel(spec=spec, tokenizer=tokenizer, dynamics=dynamics, starts=starts)
@@ -175,6 +182,8 @@ def build_world(
     fps: float,
     controls: ControlSpace,
     play: PlayDefaults,
+    game: str = "",
+    game_config: Mapping[str, Any] | None = None,
     storage: Storage = "float16",
 ) -> WorldSpec:
     """Make a world folder from two model folders.
@@ -189,6 +198,8 @@ def build_world(
         fps: see ``starts``.
         controls: see ``starts``.
         play: see ``starts``.
+        game: see ``starts``.
+        game_config: see ``starts``.
         storage: number type of the stored weights.
 
     Returns:
@@ -207,6 +218,8 @@ def build_world(
         fps=fps,
         controls=controls,
         play=play,
+        game=game,
+        game_config=game_config,
     )
     return model.save(folder, storage)
 

@@ -107,7 +107,8 @@ def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"]
         DataError: when a model or a checkpoint is not there yet.
     """
     dataset = Dataset(street.dynamics.data)
-    info = dataset.info
+    info, game = dataset.info, dataset.episode(0).recipe
+    can_open = game.world.startswith(("game:", "gym:"))
     if dynamics == "checkpoint":
         teacher.save_average(street.dynamics)
     build_world(
@@ -120,6 +121,8 @@ def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"]
         fps=info.fps,
         controls=info.controls,
         play=street.play,
+        game=game.world if can_open else "",
+        game_config=game.config if can_open else None,
     )
     return out
 

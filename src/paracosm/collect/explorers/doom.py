@@ -294,9 +294,9 @@ class DoomExplorer:
         error = _wrap(wanted - 45.0 * self._leg_move - yaw)
         turn = math.copysign(min(abs(error) * 0.4, self._leg_rate), error) if abs(error) > 0.8 else 0.0
         self._move_hold -= 1
-        if self._move_hold <= 0 or not self._move or abs(self._off_course(wanted, yaw)) > 40.0:
+        if self._move_hold <= 0 or not self._move or abs(self._off_course(wanted, yaw)) > 60.0:
             self._move = MOVES[round((wanted - yaw) / 45.0) % 8]
-            self._move_hold = 5
+            self._move_hold = 6
         use = self._press_at_door(frame, point, abs(error))
         if self._is_stuck():
             self._free_steps = 14
@@ -312,7 +312,9 @@ class DoomExplorer:
 
     def _arrived(self, x: float, y: float) -> bool:
         point = self._path[0]
-        return math.hypot(point.x - x, point.y - y) < (28.0 if point.link is None else 36.0)
+        # A shut door stops the player 24 units before its middle: only who is through has arrived.
+        reach = 28.0 if point.link is None else (12.0 if point.link.kind == "door" else 36.0)
+        return math.hypot(point.x - x, point.y - y) < reach
 
     def _press_at_door(self, frame: Frame, point: _Waypoint, error: float) -> bool:
         """Press use while a shut door is near and ahead: a press on a moving door would turn it back."""

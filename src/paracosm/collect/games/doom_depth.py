@@ -84,7 +84,7 @@ class DepthCaster:
         return np.minimum(depth, FAR).astype(np.float32)
 
     def _crossings(self, pose: Mapping[str, float], aside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the columns' rays cross the edges: distances (w, k) in rising order, and which edge (w, k)."""
+        """Where the columns' rays cross edges: distances (w, k), rising, and which edge (w, k)."""
         yaw = np.radians(pose["yaw"])
         rays = np.stack([np.sin(yaw) + aside * np.cos(yaw), np.cos(yaw) - aside * np.sin(yaw)], axis=-1)
         eye = np.array([pose["x"], pose["y"]])

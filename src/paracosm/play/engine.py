@@ -41,7 +41,7 @@ class EngineConfig:
     backend: BackendKind = "onnx"
     """onnx needs nothing beyond this package; torch needs the extra "train" """
     num_threads: int = 0
-    """threads of one network pass; 0 uses every core of the machine"""
+    """threads of one network pass; 0 uses every core that this process may use"""
     levels: tuple[float, ...] = ()
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
@@ -95,7 +95,7 @@ class NeuralWorld:
         self._spec = spec = load_spec(folder)
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
-        num_threads = config.num_threads or os.cpu_count() or 1
+        num_threads = config.num_threads or _count_cores()
         self._backend: Backend | None = open_backend(config.backend, folder, spec, num_threads)
         self._settings = replace(
             spec.play,
@@ -326,6 +326,11 @@ def open_model_world(name_or_path: str, config: EngineConfig | None = None) -> N
             f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
         )
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
+
+
+def _count_cores() -> int:
+    """Cores that this process may use: threads beyond them would wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _show(image: np.ndarray, index: int) -> Frame:

@@ -86,7 +86,9 @@ def recipe(arguments: list[str]) -> None:
 def export(arguments: list[str]) -> None:
     """Run ``paracosm export``."""
     command = parse(ExportCommand, arguments, "paracosm export")
-    street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=stderr_progress())
+    street = find_street(
+        command.recipe, command.source, command.run, tiny=command.tiny, progress=stderr_progress()
+    )
     print(build(street, command.out or street.world, "checkpoint" if command.checkpoint else "finished"))
 
 
@@ -105,7 +107,9 @@ def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progres
         street = own.street(folder, source, progress)
     elif name in BUNDLED:
         if source:
-            raise ConfigError(f'{name} records its own game, --from "{source}" is not taken; use recipe own for yours')
+            raise ConfigError(
+                f'{name} records its own game, --from "{source}" is not taken; use recipe own for yours'
+            )
         describe: Callable[[Path], Street] = importlib.import_module(BUNDLED[name]).street
         street = describe(run or Path("runs") / (f"{name}-tiny" if tiny else name))
     else:
@@ -122,7 +126,9 @@ def _suite(street: Street, command: RecipeCommand) -> SuiteConfig | None:
         logger.warning("nothing is measured: %s holds no held-out recordings", held_out)
         return None
     if street.reader is None:
-        raise DataError("a world without controls has no reader, so nothing can be measured; use --evaluate none")
+        raise DataError(
+            "a world without controls has no reader, so nothing can be measured; use --evaluate none"
+        )
     unseen = street.run / "data" / "unseen"
     return SuiteConfig(
         world=f"model:{street.world}",

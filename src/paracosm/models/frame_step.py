@@ -131,7 +131,7 @@ class FrameStep(nn.Module):
         made = dynamics.head.leave(_normalise(tokens, rows[used + 1]) + rows[used])
         side = dynamics.config.latent_height // dynamics.config.patch
         clean = from_patches(made[None, None], dynamics.config.patch, side)[0, 0]
-        return clean, torch.stack(keys), torch.stack(values)
+        return clean, torch.cat(keys), torch.cat(values)
 
 
 def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -156,19 +156,19 @@ def _run_block(
     mask: Tensor,
     cached: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One layer over tokens (s, d); returns them with the frame's rotated keys and values (n, s, k)."""
+    """One layer over tokens (s, d); returns them with the frame's rotated keys and values (1, n, s, k)."""
     if block.space is not None:
         q, k, v = _project(block.space, _normalise(x, parts[7]) + parts[6])
-        scores = _rotated(q, *table) @ _rotated(k, *table).transpose(1, 2)
+        scores = _rotated(q, *table) @ _rotated(k, *table).transpose(-1, -2)
         x = x + parts[8] * _join(block.space, scores.softmax(-1) @ v)
     q, k, v = _project(block.time, _normalise(x, parts[1]) + parts[0])
     q, k = _rotated(q, *table), _rotated(k, *table)
     if block.space is None:
         y = _attend_cached(q, k, v, cached, mask)
     else:
-        by_token = [rearrange(part, "n s k -> (s n) 1 k") for part in (q, k, v)]
+        by_token = [rearrange(part, "1 n s k -> (s n) 1 k") for part in (q, k, v)]
         y = _attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
-        y = rearrange(y, "(s n) 1 k -> n s k", s=x.shape[0])
+        y = rearrange(y, "(s n) 1 k -> 1 n s k", s=x.shape[0])
     x = x + parts[2] * _join(block.time, y)
     x = x + parts[5] * block.feed_forward(_normalise(x, parts[4]) + parts[3])
     return x, k, v
@@ -177,21 +177,21 @@ def _run_block(
 def _attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
     """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied."""
     entries = mask.shape[0]
-    scores = torch.cat([q @ cached[0] + mask, q @ k.transpose(1, 2)], -1).softmax(-1)
-    past, own = scores.split([entries, k.shape[1]], -1)
+    scores = torch.cat([q @ cached[0] + mask, q @ k.transpose(-1, -2)], -1).softmax(-1)
+    past, own = scores.split([entries, k.shape[-2]], -1)
     return past @ cached[1] + own @ v
 
 
 def _project(projections: Projections, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values (n, s, k) of tokens (s, d); the attention scale is in the query gain."""
-    fused = rearrange(projections.enter(x), "s (three n k) -> three n s k", three=3, n=projections.heads)
-    q, k, v = fused.split(1)
+    """Queries, keys and values (1, n, s, k) of tokens (s, d); the attention scale is in the query gain."""
+    fused = rearrange(projections.enter(x), "s (n k) -> 1 n s k", n=3 * projections.heads)
+    q, k, v = fused.split(projections.heads, 1)
     gain = projections.query_gain * q.shape[-1] ** -0.5
-    return _normalise(q[0], gain), _normalise(k[0], projections.key_gain), v[0]
+    return _normalise(q, gain), _normalise(k, projections.key_gain), v
 
 
 def _join(projections: Projections, x: Tensor) -> Tensor:
-    return projections.leave(rearrange(x, "n s k -> s (n k)"))
+    return projections.leave(rearrange(x, "1 n s k -> s (n k)"))
 
 
 class _Normalise(torch.autograd.Function):
@@ -225,4 +225,4 @@ def _normalise(x: Tensor, gain: Tensor) -> Tensor:
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     rows = torch.arange(cos.shape[0])[None]
-    return _Rotate.apply(x[None], cos, sin, rows)[0]  # pyright: ignore[reportOptionalSubscript]
+    return _Rotate.apply(x, cos, sin, rows)  # pyright: ignore[reportReturnType]

@@ -1,7 +1,7 @@
 """The one training loop: accumulate, clip, average, log, preview, checkpoint, resume.
 
-A stage brings its networks and ``loss``; everything else happens here. Batches and noise are drawn from streams named
-by the step, so a run that was killed and resumed computes the same bits as one that was not.
+A stage brings its networks and ``loss``; everything else happens here. Batches and noise are drawn from
+streams named by the step, so a run that was killed and resumed computes the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from .state import load_state, save_state
 logger = logging.getLogger(__name__)
 
 MAY_CHANGE = frozenset(
-    f"loop.{name}" for name in ("num_steps", "num_threads", "log_every", "preview_every", "checkpoint_minutes", "keep")
+    f"loop.{name}"
+    for name in ("num_steps", "num_threads", "log_every", "preview_every", "checkpoint_minutes", "keep")
 ) | {"loop.optim.decay_steps", "loop.log_to", "loop.compile"}
 """What a run may change when it goes on: nothing that alters the steps already done."""
 
@@ -149,7 +150,10 @@ def train(
 
 
 def _resume(
-    run: RunDir, networks: dict[str, nn.Module], averages: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+    run: RunDir,
+    networks: dict[str, nn.Module],
+    averages: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
 ) -> int:
     folder = run.latest_checkpoint()
     if folder is None:
@@ -210,7 +214,9 @@ class _Sink:
         if config.log_to == "jsonl+tensorboard":
             from paracosm.core.extras import need
 
-            self._board = need("torch.utils.tensorboard", "train").SummaryWriter(str(run.path / "tensorboard"))
+            self._board = need("torch.utils.tensorboard", "train").SummaryWriter(
+                str(run.path / "tensorboard")
+            )
 
     def add(self, step: int, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """Take the metrics of a step; return what to show now."""

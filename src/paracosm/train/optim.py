@@ -38,7 +38,9 @@ class OptimConfig:
                 f"learning_rate {self.learning_rate} and clip_norm {self.clip_norm} must both be above 0"
             )
         if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay {self.ema_decay} is outside [0, 1); 0.999 averages about 1,000 steps")
+            raise ConfigError(
+                f"ema_decay {self.ema_decay} is outside [0, 1); 0.999 averages about 1,000 steps"
+            )
 
 
 def make_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.optim.AdamW:
@@ -49,7 +51,10 @@ def make_optimizer(modules: Iterable[nn.Module], config: OptimConfig) -> torch.o
         for parameter in module.parameters():
             if parameter.requires_grad:
                 (matrices if parameter.ndim > 1 else vectors).append(parameter)
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
 
@@ -63,4 +68,5 @@ def learning_rate(config: OptimConfig, step: int, num_steps: int) -> float:
 @torch.no_grad()
 def update_average(average: Iterable[Tensor], current: Iterable[Tensor], decay: float) -> None:
     """Move the running average towards the current weights, in place."""
-    torch._foreach_lerp_(list(average), list(current), 1.0 - decay)
+    for kept, value in zip(average, current, strict=True):
+        kept.lerp_(value, 1.0 - decay)

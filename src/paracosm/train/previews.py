@@ -20,5 +20,7 @@ def contact_sheet(rows: list[np.ndarray], scale: int = 3, gap: int = 2) -> np.nd
     for i, row in enumerate(rows):
         for j, frame in enumerate(row):
             top, left = i * (height * scale + gap), j * (width * scale + gap)
-            sheet[top : top + height * scale, left : left + width * scale] = frame.repeat(scale, 0).repeat(scale, 1)
+            sheet[top : top + height * scale, left : left + width * scale] = frame.repeat(scale, 0).repeat(
+                scale, 1
+            )
     return sheet

@@ -1,7 +1,8 @@
-"""Everything needed to go on with a training run, as plain tensors and JSON: weights, averages, moments, step.
+"""Everything needed to go on with a training run, as plain tensors and JSON: weights, averages, moments,
+step.
 
-Noise and batches are drawn by step number, so neither generators nor loaders have a state to save. This state stays
-in the run folder and never travels with a model.
+Noise and batches are drawn by step number, so neither generators nor loaders have a state to save. This
+state stays in the run folder and never travels with a model.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,10 @@ def save_state(
         tensors |= {f"average/{name}/{key}": value for key, value in averages[name].state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in moments.items()}
-    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, folder / "state.safetensors")
+    save_file(
+        {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+        folder / "state.safetensors",
+    )
     write_json(folder / "state.json", {"format_version": FORMAT_VERSION, "step": step})
 
 
@@ -61,7 +65,9 @@ def load_state(
             network.load_state_dict(_below(tensors, f"network/{name}/"))
             averages[name].load_state_dict(_below(tensors, f"average/{name}/"))
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise DataError(f"{folder} cannot be resumed ({error}); delete it to resume from the one before") from error
+        raise DataError(
+            f"{folder} cannot be resumed ({error}); delete it to resume from the one before"
+        ) from error
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(tensors, "optimizer/").items():
@@ -72,8 +78,8 @@ def load_state(
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    # Files hold plain rows, convolutions here are channels-last; the fused optimiser walks both memories in one
-    # order and would silently pair each weight with the moment of another.
+    # Files hold plain rows, convolutions here are channels-last; the fused optimiser walks both memories in
+    # one order and would silently pair each weight with the moment of another.
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
@@ -86,7 +92,9 @@ def load_average(folder: Path, name: str, network: nn.Module) -> nn.Module:
     try:
         network.load_state_dict(_below(load_file(folder / "state.safetensors"), f"average/{name}/"))
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise DataError(f"{folder} holds no average of {name} ({error}); choose another checkpoint") from error
+        raise DataError(
+            f"{folder} holds no average of {name} ({error}); choose another checkpoint"
+        ) from error
     return network.eval()
 
 

@@ -19,13 +19,13 @@ from torch.nn import functional
 
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.rng import sub_seed
 from paracosm.core.run_dir import RunDir
 from paracosm.core.world import WorldInfo
 from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.reader import Dataset
 from paracosm.models.inverse_dynamics import FRAMES_BEFORE, WINDOW, InverseDynamics, InverseDynamicsConfig
 from paracosm.models.pixels import to_pixels
+from paracosm.train.first_weights import first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 
 LOOK_WEIGHT = 2.0
@@ -77,9 +77,7 @@ class InverseDynamicsStage:
         self._sampler = ClipSampler(
             [episode.num_frames for episode in self._episodes], WINDOW, config.loop.seed
         )
-        with torch.random.fork_rng(devices=[]):
-            # Layers draw their first weights from the global stream only; it is put back behind them.
-            torch.manual_seed(sub_seed(config.loop.seed, "inverse dynamics weights"))  # noqa: TID251
+        with first_weights(config.loop.seed, "inverse dynamics"):
             self.networks: dict[str, nn.Module] = {"reader": InverseDynamics(config.model)}
         self.blocks: Sequence[nn.Module] = ()
 

@@ -1,7 +1,8 @@
 """Stage: latents and controls to the flow dynamics.
 
-Two streams by default: the past is clean but lightly noised, at one level a clip (context corruption keeps long play
-from drifting), and every noisy frame attends to that past. This file does NOT know pixels or rollouts in play.
+Two streams by default: the past is clean but lightly noised, at one level a clip (context corruption keeps
+long play from drifting), and every noisy frame attends to that past. This file does NOT know pixels or
+rollouts in play.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from paracosm.models.noise import draw_levels, mix, velocity_weight
 from paracosm.models.pixels import to_frames
 from paracosm.models.rollout import next_frame
 from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.nn.kv_cache import KVCache
+from paracosm.train.first_weights import first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
 from paracosm.train.state import load_average
@@ -54,7 +57,8 @@ class TeacherStageConfig:
     loop: LoopConfig
     """length, optimiser, logging"""
     initial: Path | None = None
-    """dynamics folder whose weights the run begins with, e.g. a bundled one; nothing begins from random weights"""
+    """dynamics folder whose weights the run begins with, e.g. a bundled one; nothing begins from random
+    weights"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 16
@@ -81,9 +85,9 @@ class TeacherStage:
     """Networks and loss of the stage."""
 
     def __init__(self, config: TeacherStageConfig) -> None:
-        torch.manual_seed(sub_seed(config.loop.seed, "dynamics weights"))
         self.config = config
-        dynamics = FlowDynamics(config.model)
+        with first_weights(config.loop.seed, "dynamics"):
+            dynamics = FlowDynamics(config.model)
         if config.initial is not None:
             dynamics.load_state_dict(_same_sizes(FlowDynamics.load(config.initial), config).state_dict())
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
@@ -109,7 +113,11 @@ class TeacherStage:
         clean, controls = self.batch(step, part, config.batch_size)
         shape = clean.shape[:2]
         levels = draw_levels(
-            shape, generator, mean=config.level_mean, deviation=config.level_deviation, pure_share=config.pure_share
+            shape,
+            generator,
+            mean=config.level_mean,
+            deviation=config.level_deviation,
+            pure_share=config.pure_share,
         )
         noise = torch.randn(clean.shape, generator=generator)
         known = torch.ones(shape, dtype=torch.bool)
@@ -128,7 +136,10 @@ class TeacherStage:
         loss = (error * velocity_weight(levels))[:, counted].mean()
         pure = (levels == 1.0)[:, counted]
         pure_error = error[:, counted][pure].mean() if bool(pure.any()) else error.new_tensor(0.0)
-        return loss, {"clean_error": error[:, counted].mean().detach(), "clean_error_from_noise": pure_error.detach()}
+        return loss, {
+            "clean_error": error[:, counted].mean().detach(),
+            "clean_error_from_noise": pure_error.detach(),
+        }
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
         """True clips above dreams that start from their first frames under the same controls."""
@@ -149,7 +160,9 @@ def _same_sizes(initial: FlowDynamics, config: TeacherStageConfig) -> FlowDynami
 
 
 @torch.no_grad()
-def dream(dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple[float, ...], seed: int = 0) -> Tensor:
+def dream(
+    dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple[float, ...], seed: int = 0
+) -> Tensor:
     """Continue clips by the one rollout.
 
     Args:
@@ -171,13 +184,15 @@ def dream(dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple
     def level_of(value: float) -> Tensor:
         return torch.full((b, 1), value, device=start.device)
 
-    def denoise(x: Tensor, level: float, index: int, cache: object) -> Tensor:
-        return dynamics.step(x, level_of(level), controls[:, index : index + 1], known(index), cache)  # pyright: ignore[reportArgumentType]
+    def denoise(x: Tensor, level: float, control: int, cache: KVCache) -> Tensor:
+        led_by = controls[:, control : control + 1]
+        return dynamics.step(x, level_of(level), led_by, known(control), cache)
 
-    def write(clean: Tensor, index: int, cache: object) -> object:
-        return dynamics.write(clean, level_of(0.0), controls[:, index : index + 1], known(index), cache)  # pyright: ignore[reportArgumentType]
+    def write(clean: Tensor, control: int, cache: KVCache) -> KVCache:
+        led_by = controls[:, control : control + 1]
+        return dynamics.write(clean, level_of(0.0), led_by, known(control), cache)
 
-    cache: object = dynamics.empty_cache(b)
+    cache = dynamics.empty_cache(b)
     frames = []
     for index in range(controls.shape[1]):
         if index < start.shape[1]:

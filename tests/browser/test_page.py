@@ -167,7 +167,7 @@ def test_pause_step_rewind_and_branch(page: Chromium) -> None:
 
     y = page.middle(".track")[1]
     left = page.evaluate("document.querySelector('.track').getBoundingClientRect().x")
-    thumb = page.middle(".thumb-mark")[0]
+    thumb = page.evaluate("document.querySelector('.thumb-mark').getBoundingClientRect().x")
     target = left + (thumb - left) * 0.5
     page.mouse("mouseMoved", target, y)
     page.wait(

@@ -10,8 +10,8 @@ import asyncio
 from collections import deque
 
 MAX_UNSENT_FRAMES = 2
-MAX_UNSEEN_FRAMES = 12
-"""Sent and not acknowledged: enough for 20 frames a second over a line of half a second."""
+MAX_UNSEEN_FRAMES = 6
+"""Sent and not acknowledged: enough for 20 frames a second over a line of 300 ms."""
 
 
 class Outbox:

@@ -28,11 +28,15 @@ export class Legend {
       extras.push(row("look", names));
     }
     if (controls.num_latents) extras.push(row(`${controls.num_latents} learnt actions`, ["1", "…"]));
+    this.shown = null;
     this.root.replaceChildren(...this.rows.map((one) => one.element), ...extras);
   }
 
   /** Light what is held by the player, and what the frame on show was made with. */
   light(held, applied) {
+    const shown = `${held} ${applied}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     for (const { key, codes, element } of this.rows) {
       const caps = element.querySelectorAll("kbd");
       codes.forEach((code, index) => caps[index].classList.toggle("on", held.includes(code)));

@@ -65,10 +65,13 @@ const on = {
     timeline.reset();
   },
   [SERVER.FRAME](header, jpeg) {
-    link.send(CLIENT.ACK, { number: header.number });
-    if (header.epoch !== epoch) return;
+    const acknowledge = () => link.send(CLIENT.ACK, { number: header.number });
+    if (header.epoch !== epoch) {
+      acknowledge();
+      return;
+    }
     timeline.moved(header);
-    stage.show(jpeg, header.number, (now) => {
+    stage.show(jpeg, acknowledge, (now) => {
       stats.shown(header, now);
       lastFrame = header;
       legend.light(hands.held, header.keys);

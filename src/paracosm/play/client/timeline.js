@@ -44,9 +44,8 @@ export class Timeline {
     if (branch) branch.length = Math.max(branch.length, header.length);
     this.current = header.branch;
     this.index = header.index;
-    if (!this.dragging) this.place(this.index);
-    const length = this.span;
-    if (length !== this.drawnSpan) this.draw();
+    if (this.span !== this.drawnSpan) this.draw();
+    else if (!this.dragging) this.placeSoon();
   }
 
   /** Steps that the width stands for: grows in leaps, so that the bar does not creep all the time. */
@@ -98,8 +97,16 @@ export class Timeline {
     this.place(this.index);
   }
 
+  /** Ten times a second is enough for the eye, and spares the browser a layout for every frame. */
+  placeSoon() {
+    this.placing ??= setTimeout(() => {
+      this.placing = null;
+      if (!this.dragging) this.place(this.index);
+    }, 100);
+  }
+
   place(index) {
-    this.thumb.style.left = `${(100 * index) / this.span}%`;
+    this.thumb.style.translate = `${(100 * index) / this.span}% 0`;
     const main = this.lanes.querySelectorAll(".bar.main");
     const last = main[main.length - 1];
     if (last && !this.dragging) {

@@ -551,6 +551,19 @@ def test_an_agent_can_take_over_and_give_back() -> None:
     assert shown.control.keys == set()
 
 
+def test_an_agent_that_fails_hands_back_to_the_player() -> None:
+    class Broken(Runner):
+        def act(self, frame) -> Control:
+            raise RuntimeError("no idea")
+
+    session, _ = make_session(open_policy=lambda name: Broken())
+    session.play("agent")
+    assert session.tick() is None
+    assert (session.state, session.driver) == (SessionState.PAUSED, "player")
+    assert session.events() == [Notice(text="the agent failed (RuntimeError: no idea); play it yourself")]
+    assert drive(session, 1)[0].index == 1
+
+
 def test_worlds_side_by_side_get_the_same_controls_and_one_start() -> None:
     world = Beside([RoomWorld("true"), ShowingWorld("dream", size=(96, 128))])
     first = world.reset(seed=2)

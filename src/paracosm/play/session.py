@@ -8,7 +8,6 @@ file does NOT know sockets, messages or pages; time comes from a clock that test
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ from paracosm.core.rng import sub_seed
 from paracosm.core.world import Frame, Policy, World, WorldInfo, WorldOpener, check_start
 from paracosm.play.inputs import InputQueue, Taken
 from paracosm.play.pacing import Pacer
+from paracosm.play.past import Past
 from paracosm.play.pictures import encode_jpeg, read_start
-from paracosm.play.replay import Comparison, Replay, Verdict, dump_replay, load_replay
+from paracosm.play.replay import Replay, Verdict, dump_replay, load_replay
 from paracosm.play.states import SessionState, check_edge
 from paracosm.play.takes import Notice, Recorder, TakeBuffer
-from paracosm.play.timeline import Branch, Timeline, TimelineConfig, hash_image
+from paracosm.play.timeline import Timeline, TimelineConfig
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,6 @@ class Session:
         input: where the player's messages go, from any thread.
         state: where the session stands.
         driver: who chooses the controls.
-        timeline: everything that happened since the world was begun.
         recording: whether frames are being collected for the recorder.
     """
 
@@ -98,18 +97,16 @@ class Session:
         self._open_world, self._open_policy, self._clock = open_world, open_policy, clock
         self._takes = None if recorder is None else TakeBuffer(recorder)
         self._timeline_config = timeline or TimelineConfig()
-        self._interrupted = threading.Event()
         self._events: list[Notice | Verdict] = []
         self._world: World | None = None
         self._policy: Policy | None = None
-        self._comparison = Comparison()
         self._touched = False
         self.input = InputQueue()
         self.state = SessionState.OPENING
         self.driver: Driver = "player"
         self.name, self.seed, self.prompt = "", 0, None
         self.start: np.ndarray | None = None
-        self.timeline = Timeline(self._timeline_config)
+        self._past = Past(self._timeline_config)
         self.recording = False
         self._frame: Frame | None = None
         self._pacer = Pacer(1.0, clock)
@@ -124,6 +121,11 @@ class Session:
             WorldError: when none is.
         """
         return self._need_world().info
+
+    @property
+    def timeline(self) -> Timeline:
+        """Everything that happened since the world was begun."""
+        return self._past.timeline
 
     @property
     def num_missed(self) -> int:
@@ -158,7 +160,7 @@ class Session:
         if self._world is not None and world is not self._world:
             self._world.close()
         self._world, self.name, self.seed, self.start, self.prompt = world, name, seed, start, prompt
-        self.timeline, self._frame = Timeline(self._timeline_config), frame
+        self._past, self._frame = Past(self._timeline_config), frame
         self._pacer = Pacer(world.info.fps, self._clock)
         self.driver, self._policy = "player", None
         self.input.release()
@@ -204,7 +206,7 @@ class Session:
         if driver == "replay":
             if self.timeline.at_end:
                 raise WorldError("nothing recorded lies ahead; rewind first, or open a replay file")
-            self._comparison = Comparison()
+            self._past.compare_anew()
         self.driver = driver or self.driver
         if self.state is not SessionState.PLAYING:
             self._become(SessionState.PLAYING)
@@ -238,8 +240,8 @@ class Session:
             )
         late_s = self._pacer.started()
         world, started = self._need_world(), self._clock()
-        taken = self._choose(world.info)
         try:
+            taken = self._choose(world.info)
             frame = world.step(taken.control)
         except ControlError as error:
             return self._stop(SessionState.PAUSED, str(error))
@@ -259,7 +261,7 @@ class Session:
 
     def interrupt(self) -> None:
         """Stop a rewind that is under way at the moment it has reached; may be called from any thread."""
-        self._interrupted.set()
+        self._past.interrupt()
 
     def seek(self, branch_id: int, index: int) -> Shown | None:
         """Bring the world to any moment of any branch and pause there; the next step branches.
@@ -276,14 +278,16 @@ class Session:
         """
         self._require(SessionState.PLAYING, SessionState.PAUSED, SessionState.ENDED)
         branch = self.timeline.branch(branch_id, index)
-        self._interrupted.clear()
         self.pause()
         self._end_take()
         self._become(SessionState.SEEKING)
         try:
-            frame = self._travel(branch, index)
+            frame = self._past.travel(self._need_world(), branch, index, self._frame)
         except Exception as error:
             return self._fail(error)
+        first = self._past.verdict().first_difference
+        if first is not None:
+            self._say(f"moment {first} came out differently than before: this world is not exact")
         self._frame, self.driver = frame, "player"
         self.input.release()
         self._become(SessionState.ENDED if frame.truth.get("ended") else SessionState.PAUSED)
@@ -318,16 +322,12 @@ class Session:
         picture = None if replay.start is None else replay.start.tobytes()
         shown = self.open(replay.world, seed=replay.seed, picture=picture, prompt=replay.prompt)
         if replay.engine != self.info.engine:
-            self._events.append(
-                Notice(
-                    text=f"recorded with {replay.engine}, played with {self.info.engine}: pictures may differ"
-                )
-            )
+            self._say(f"recorded with {replay.engine}, played with {self.info.engine}: pictures may differ")
         first = self.timeline.first_hash
         self.timeline.load(replay.controls, replay.hashes)
         if replay.controls:
             self.play("replay")
-            self._comparison.add(0, self.timeline.first_hash, first)
+            self._past.compare_first(first)
         return shown
 
     def record(self, wanted: bool) -> None:
@@ -392,7 +392,8 @@ class Session:
             return
         try:
             if self._touched:
-                self._frame = self._travel(self.timeline.current, self.timeline.index, afresh=True)
+                timeline = self.timeline
+                self._frame = self._past.travel(self._world, timeline.current, timeline.index, None)
         except Exception:
             logger.exception("world %s could not be brought back", self.name)
             self._become(SessionState.FAILED)
@@ -405,15 +406,25 @@ class Session:
             recorded = self.timeline.current.control(self.timeline.index)
             return Taken(control=recorded, seq=taken.seq, clock=taken.clock)
         if self.driver == "agent" and self._policy is not None:
-            return Taken(control=self._policy.act(self._need_frame()), seq=taken.seq, clock=taken.clock)
+            return Taken(control=self._ask_agent(self._policy), seq=taken.seq, clock=taken.clock)
         return taken
+
+    def _ask_agent(self, policy: Policy) -> Control:
+        try:
+            return policy.act(self._need_frame())
+        except Exception as error:
+            logger.exception("the agent of %s failed", self.name)
+            self.driver = "player"
+            raise ControlError(
+                f"the agent failed ({type(error).__name__}: {error}); play it yourself"
+            ) from error
 
     def _show(self, frame: Frame, taken: Taken, *, step_ms: float, late_s: float) -> Shown:
         """Compress the frame and keep what makes this moment reachable again."""
         started = self._clock()
         jpeg = encode_jpeg(frame.image)
         encode_ms = (self._clock() - started) * 1000
-        self._keep(frame)
+        self._past.keep(self._need_world(), frame)
         self.timeline.keep_picture(jpeg)
         return Shown(
             jpeg=jpeg,
@@ -428,47 +439,24 @@ class Session:
             frame=frame,
         )
 
-    def _keep(self, frame: Frame) -> None:
-        value = hash_image(frame.image)
-        self._comparison.add(self.timeline.index, self.timeline.note_hash(value), value)
-        if self.timeline.wants_snapshot():
-            self.timeline.keep_snapshot(self._need_world().snapshot())
-
     def _after_step(self, control: Control, frame: Frame) -> None:
         if self._takes is not None and self._takes.add(control, frame):
             self._end_take()
             self._begin_take()
         if self.driver == "replay" and (self.timeline.at_end or frame.truth.get("ended")):
-            self._events.append(self._comparison.verdict())
+            self._events.append(self._past.verdict())
             self.driver = "player"
             self._become(SessionState.PAUSED)
         if frame.truth.get("ended"):
             self._end_take()
             self._become(SessionState.ENDED)
 
-    def _travel(self, branch: Branch, index: int, *, afresh: bool = False) -> Frame:
-        """Restore the nearest snapshot and step along what was recorded."""
-        world, timeline = self._need_world(), self.timeline
-        at, snapshot = timeline.nearest_snapshot(branch, index)
-        ahead = timeline.current is branch and at <= timeline.index <= index and not afresh
-        frame = self._need_frame() if ahead else world.restore(snapshot)
-        if not ahead:
-            timeline.current, timeline.index = branch, at
-        self._comparison = Comparison()
-        while timeline.index < index and not self._interrupted.is_set():
-            frame = world.step(timeline.current.control(timeline.index))
-            timeline.advance()
-            self._keep(frame)
-        first = self._comparison.verdict().first_difference
-        if first is not None:
-            self._events.append(
-                Notice(text=f"moment {first} came out differently than before: this world is not exact")
-            )
-        return frame
-
     def _stop(self, state: SessionState, text: str) -> None:
-        self._events.append(Notice(text=text))
+        self._say(text)
         self._become(state)
+
+    def _say(self, text: str) -> None:
+        self._events.append(Notice(text=text))
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, ParacosmError):

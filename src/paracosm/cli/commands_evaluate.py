@@ -7,8 +7,11 @@ from typing import Literal
 import tyro
 
 from paracosm.cli.arguments import File, Folder, command_line, full_name, parse, show, stderr_progress
+from paracosm.cli.commands_recipe import BUNDLED, find_street
+from paracosm.collect.record import record
 from paracosm.core.errors import DataError
 from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
+from paracosm.worlds import make_policy, open_world
 
 Part = Literal["tokenizer", "short", "opposites", "long", "speed", "play", "determinism"]
 
@@ -18,6 +21,7 @@ class EvaluateCommand:
     """Measure a world against the true game, with the anchors beside each figure.
 
     Recordings, tokenizer and reader are looked for in the recipe's run folder; each of them can be named.
+    What a bundled world's recipe would record and is not there is recorded first.
     """
 
     world: tyro.conf.Positional[str]
@@ -29,7 +33,7 @@ class EvaluateCommand:
     parts: tuple[Part, ...] = ()
     """Only these parts of the suite; none named takes all."""
     run: Folder = None
-    """Run folder of the recipe that made the world; runs/NAME without it."""
+    """Run folder of the recipe; the folder that the world lies in, or runs/NAME, without it."""
     data: Folder = None
     """Held-out recordings of the true game; RUN/data/held_out without it."""
     reference: Folder = None
@@ -68,7 +72,12 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
     Raises:
         DataError: when held-out or reference recordings are neither named nor in the run folder.
     """
-    run = command.run or Path("runs") / Path(command.world.partition(":")[2] or command.world).name
+    folder = Path(command.world.partition(":")[2] or command.world)
+    name = folder.name
+    beside = folder.parent if (folder.parent / "data").is_dir() else Path("runs") / name
+    run = command.run or beside
+    if command.data is None and name in BUNDLED:
+        _record_missing(name, run)
     return SuiteConfig(
         world=full_name(command.world),
         data=command.data or _must_be(run / "data" / "held_out", "--data", "held-out recordings"),
@@ -82,6 +91,16 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
         seed=command.seed,
         parts=frozenset(command.parts or PARTS),
     )
+
+
+def _record_missing(recipe: str, run: Path) -> None:
+    """Record what the recipe of a bundled world records; episodes that are there are kept."""
+    street = find_street(recipe, "", run, tiny=False, progress=stderr_progress())
+    for split, config in street.recordings.items():
+        if not config.out.is_dir():
+            record(
+                config, open_world, make_policy, world_config=street.games[split], progress=stderr_progress()
+            )
 
 
 def _may_be(folder: Path) -> Path | None:

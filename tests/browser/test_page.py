@@ -258,6 +258,20 @@ def test_recording_is_shown_and_reaches_the_recorder(page: Chromium) -> None:
     assert len(TAKES[0].frames) > 5
 
 
+def test_words_reach_the_world_with_the_next_step(page: Chromium) -> None:
+    TAKES.clear()
+    choose(page, "showing")
+    page.tap("KeyR", "r")
+    page.wait(f"{STATE}.recording")
+    page.evaluate("document.getElementById('words-input').value = 'it rains'")
+    page.click("#words-form button")
+    play(page)
+    page.wait(f"{STATE}.index > 3")
+    page.tap("KeyR", "r")
+    page.wait("document.querySelector('.toast.good')?.textContent.includes('kept')")
+    assert [control.text for control in TAKES[0].controls if control.text is not None] == ["it rains"]
+
+
 def test_two_players_at_once_each_have_their_own_world(page: Chromium, address: Address) -> None:
     play(page)
     with Viewer(address.url) as other:
@@ -276,7 +290,9 @@ def test_side_by_side_shows_both_names(page: Chromium) -> None:
     ]
 
 
-def test_a_phone_gets_a_stick_and_buttons_that_work(browser: Chromium, address: Address) -> None:
+def test_a_phone_gets_a_stick_and_buttons_that_work(
+    browser: Chromium, address: Address, tmp_path: Path
+) -> None:
     browser.set_screen(390, 844, density=2, phone=True)
     try:
         browser.open("about:blank")
@@ -295,6 +311,8 @@ def test_a_phone_gets_a_stick_and_buttons_that_work(browser: Chromium, address: 
         browser.wait(f"{STATS}.last.keys.length === 1")
         browser.touch("touchEnd", [])
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        browser.screenshot(tmp_path / "phone.png")
+        assert (tmp_path / "phone.png").stat().st_size > 20_000
     finally:
         browser.set_screen(1360, 820)
 

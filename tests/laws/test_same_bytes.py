@@ -55,6 +55,15 @@ def test_two_processes_make_the_same_bytes() -> None:
     assert len(made[0].strip()) == 64
 
 
+def test_the_number_of_threads_changes_no_byte() -> None:
+    made = []
+    for num_threads in (1, 2):
+        world = NeuralWorld(tiny.shared_tiny_world(), EngineConfig(num_threads=num_threads))
+        world.reset(seed=6)
+        made.append(play(world, controls(0)))
+    assert made[0] == made[1]
+
+
 def test_another_seed_makes_other_bytes() -> None:
     world = open_tiny()
     world.reset(seed=1)

@@ -44,6 +44,7 @@ def test_a_saved_world_comes_back_as_it_was_stored(storage: Storage, tmp_path: P
 def test_the_spec_on_disk_names_the_stored_weights(tmp_path: Path) -> None:
     spec = tiny.world_model().save(tmp_path / "world")
     assert load_spec(tmp_path / "world") == spec
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in (tmp_path / "world").rglob("*"))
     assert len(spec.parts.tokenizer.weights) == len(spec.parts.dynamics.weights) == 16
 
 

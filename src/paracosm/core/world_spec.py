@@ -217,6 +217,7 @@ def save_starts(starts: Starts, path: Path) -> None:
         {"frames": np.ascontiguousarray(starts.frames), "controls": np.ascontiguousarray(starts.controls)},
         path,
     )
+    path.chmod(0o644)  # safetensors makes it private; a package's data is not
 
 
 def check_starts(starts: Starts, spec: WorldSpec, name: str) -> None:

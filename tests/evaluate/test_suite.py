@@ -14,6 +14,9 @@ from paracosm.train.stages.inverse_dynamics import describe_reader
 
 from .toys import open_toy, record_toy
 
+pytestmark = pytest.mark.timeout(300)
+"""Starts five processes, each of which imports numpy: on a busy machine that alone takes a minute."""
+
 
 @pytest.fixture(scope="module")
 def config(held_out: Dataset, reference: Dataset, tmp_path_factory: pytest.TempPathFactory) -> SuiteConfig:

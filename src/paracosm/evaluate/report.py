@@ -21,6 +21,7 @@ from paracosm.core.world import WorldInfo
 from .long_runs import LongRuns
 from .quality import psnr_db
 from .short_runs import VARIANTS, ShortRuns
+from .targets import Target
 
 SHOWN_STEPS = (1, 2, 4, 8, 12, 16, 24, 32)
 """Steps of a case that the strips show."""
@@ -50,6 +51,7 @@ th, td {{ text-align: right; padding: .22rem .6rem; border-bottom: 1px solid var
 th:first-child, td:first-child, td.reason {{ text-align: left; }}
 td.reason {{ white-space: normal; opacity: .75; }}
 figure {{ margin: .8rem 0 1.4rem; }} figcaption {{ font-size: .9rem; opacity: .8; }}
+ul.plain {{ list-style: none; padding: 0; columns: 24rem; }}
 img {{ image-rendering: pixelated; max-width: 100%; }}
 </style>
 <h1>{title}</h1>
@@ -60,7 +62,12 @@ img {{ image-rendering: pixelated; max-width: 100%; }}
 
 
 def write_page(
-    path: Path, info: WorldInfo, report: Report, short: ShortRuns | None = None, long: LongRuns | None = None
+    path: Path,
+    info: WorldInfo,
+    report: Report,
+    short: ShortRuns | None = None,
+    long: LongRuns | None = None,
+    targets: Sequence[Target] = (),
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -70,11 +77,13 @@ def write_page(
         report: its figures.
         short: short runs to show, None for none.
         long: long runs to show, None for none.
+        targets: bounds to hold the figures against.
 
     Raises:
         DataError: when it cannot be written.
     """
-    body = [_table(report)]
+    body = [_verdict(report, targets)] if targets else []
+    body.append(_table(report))
     if short is not None:
         body += _case_figures(short, info.fps)
     if long is not None:
@@ -110,6 +119,15 @@ def strip(rows: Sequence[np.ndarray], scale: int = SCALE) -> np.ndarray:
             top, left = y * (height + 2), x * (width + 2)
             sheet[top : top + height, left : left + width] = frame
     return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _verdict(report: Report, targets: Sequence[Target]) -> str:
+    met = [target.meets(report.figures) for target in targets]
+    items = "".join(
+        f"<li>{'&#10003;' if good else '<b>&#10007;</b>'} {html.escape(str(target))}</li>"
+        for target, good in zip(targets, met, strict=True)
+    )
+    return f"<h2>Meets {sum(met)} of {len(met)} targets</h2><ul class='plain'>{items}</ul>"
 
 
 def _table(report: Report) -> str:

@@ -23,6 +23,7 @@ from paracosm.core.world import WorldInfo
 from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.models.inverse_dynamics import InverseDynamics
 from paracosm.worlds import open_world
+from paracosm.zoo import bundled_worlds
 
 from .cases import NUM_NOISE_SEEDS, Case, choose_cases, choose_runs
 from .determinism import LEAD_STEPS, TAIL_STEPS, measure_determinism
@@ -35,6 +36,7 @@ from .report import write_page
 from .rollouts import ConfiguredOpener, Subject, play_all
 from .short_runs import CONTROL_STEPS, ShortRuns, measure_control, measure_fidelity, play_short
 from .speed import HALF_SPAN, LATE_STEP, measure_speed
+from .targets import TARGETS
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +107,10 @@ class SuiteConfig:
     unseen: Path | None = None
     """recordings of levels that the world was not trained on, reported on lines of their own"""
     reader: Path | None = None
-    """model folder of inverse dynamics; without it control is not read back"""
+    """model folder of inverse dynamics; None takes that of the world's folder, and without either control is
+    not read back"""
     tokenizer: Path | None = None
-    """model folder of the world's tokenizer; without it reconstruction is not measured"""
+    """model folder of the world's tokenizer; None takes that of the world's folder"""
     suite: Literal["first"] = "first"
     """which figures"""
     size: Literal["full", "quick"] = "full"
@@ -194,8 +197,8 @@ def run_suite(
         info=info,
         opener=opener,
         progress=progress,
-        reader=None if config.reader is None else InverseDynamics.load(config.reader),
-        judge=None if config.tokenizer is None else TokenizerJudge(config.tokenizer),
+        reader=_load_reader(config),
+        judge=_load_judge(config),
     )
     _check_fit(bench, held_out)
     figures: dict[str, Figure] = {}
@@ -224,7 +227,8 @@ def run_suite(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_report(report, out / "results.json")
-        write_page(out / "report.html", info, report, short, long)
+        targets = TARGETS.get(held_out[0].recipe.world, ())
+        write_page(out / "report.html", info, report, short, long, targets)
     return report
 
 
@@ -326,6 +330,25 @@ def _open_recordings(
     if not held_out:
         raise DataError(f"{config.data} holds no episode; record some with split held_out")
     return held_out, reference, unseen
+
+
+def _load_reader(config: SuiteConfig) -> InverseDynamics | None:
+    folder = config.reader or _own_part(config.world, "inverse_dynamics")
+    return None if folder is None else InverseDynamics.load(folder)
+
+
+def _load_judge(config: SuiteConfig) -> TokenizerJudge | None:
+    folder = config.tokenizer or _own_part(config.world, "tokenizer")
+    return None if folder is None else TokenizerJudge(folder)
+
+
+def _own_part(world: str, part: str) -> Path | None:
+    """Find a model inside the folder of a neural world."""
+    kind, _, rest = world.partition(":")
+    if kind != "model":
+        return None
+    folder = bundled_worlds().get(rest, Path(rest)) / part
+    return folder if folder.is_dir() else None
 
 
 def _world_config(config: SuiteConfig, episodes: Sequence[EpisodeRef]) -> Mapping[str, Any] | None:

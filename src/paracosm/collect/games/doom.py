@@ -23,7 +23,7 @@ from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
 
 from .doom_depth import DepthCaster
-from .doom_engine import cached_wad, game_path, map_name, stock_maps
+from .doom_engine import cached_wad, game_path, map_name, stock_maps, write_launcher
 from .doom_levels import DOOR_HEIGHT, DOOR_REST, Level, LevelConfig, draw_start, make_level
 from .doom_view import area_reduce, read_depth
 from .doom_wad import region_at, sector_number
@@ -74,7 +74,7 @@ BUTTONS = (
     "TURN_LEFT_RIGHT_DELTA",
     "LOOK_UP_DOWN_DELTA",
 )
-"""The engine's buttons: those of :data:`KEYS` in the same order, then degrees to the right and down."""
+"""The engine's buttons: those of :data:`KEYS` in the same order, then degrees to the right and up."""
 
 VARIABLES = (
     "CAMERA_POSITION_X",
@@ -285,7 +285,7 @@ class DoomWorld:
         self._info.controls.check(control)
         tics = self.config.tics_per_step
         action = [1.0 if key in control.keys else 0.0 for key in KEYS]
-        action += [control.look[0] / tics, -control.look[1] / tics]
+        action += [control.look[0] / tics, control.look[1] / tics]
         try:
             self._game.make_action(action, tics)
         except (self._vizdoom.ViZDoomUnexpectedExitException, self._vizdoom.ViZDoomErrorException) as error:
@@ -431,6 +431,7 @@ def _start_engine(vizdoom: Any, config: DoomConfig, levels: Sequence[Level], fol
             f'map "{first_map}" is not in {iwad}; it has {known[0].lower()} to {known[-1].lower()}'
         )
     game = vizdoom.DoomGame()
+    game.set_vizdoom_path(str(write_launcher(vizdoom, folder)))
     game.set_doom_config_path(str(folder / "engine.ini"))
     game.set_doom_game_path(str(game_path(vizdoom, iwad)))
     game.set_doom_scenario_path(str(cached_wad(vizdoom, levels)))

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import logging
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -140,6 +141,19 @@ def check_wad(vizdoom: Any, path: Path, names: Sequence[str]) -> None:
             f"Doom refused {' '.join(names)} (exit {result.returncode}: "
             f"{_last_words(result.stdout + result.stderr)}); change the level settings or level_seeds"
         )
+
+
+def write_launcher(vizdoom: Any, folder: Path) -> Path:
+    """Write a script that starts the engine inside ``folder``, for it litters the folder it is started in.
+
+    Returns:
+        Path of the script, to be given to the engine's ``set_vizdoom_path``.
+    """
+    launcher = folder / "vizdoom.sh"
+    engine = Path(vizdoom.__file__).parent / "vizdoom"
+    launcher.write_text(f'#!/bin/sh\ncd {shlex.quote(str(folder))} && exec {shlex.quote(str(engine))} "$@"\n')
+    launcher.chmod(0o700)
+    return launcher
 
 
 def game_path(vizdoom: Any, game: str) -> Path:

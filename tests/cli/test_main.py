@@ -1,6 +1,8 @@
 import resource
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from paracosm.cli import main as cli
 from paracosm.cli.main import COMMANDS, main, overview
 from paracosm.core.errors import WorldError
 
+ROOT = Path(__file__).parents[2]
 WORKING = [name for name, command in COMMANDS.items() if command.target]
 PLANNED = [name for name, command in COMMANDS.items() if not command.target]
 
@@ -83,6 +86,26 @@ def test_a_fault_of_ours_is_exit_code_1_and_says_how_to_see_more(monkeypatch, ca
     monkeypatch.setenv("PARACOSM_TRACEBACK", "1")
     assert run_with(monkeypatch, fail) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch, capsys):
+    def import_torch() -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    assert run_with(monkeypatch, import_torch) == 2
+    said = 'paracosm info needs torch, which is not installed; run: pip install -e ".[video]"'
+    assert said in capsys.readouterr().err
+
+    def import_ours() -> None:
+        raise ModuleNotFoundError("No module named 'paracosm.x'", name="paracosm.x")
+
+    assert run_with(monkeypatch, import_ours) == 1
+
+
+def test_every_command_that_loads_more_than_the_base_names_an_extra():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name, command in COMMANDS.items():
+        assert command.extra in extras or name == "doctor" or not command.target
 
 
 def test_an_interrupt_ends_cleanly(monkeypatch, capsys):

@@ -75,6 +75,6 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it():
     assert need("json", "games") is not None
     with pytest.raises(
         MissingPackageError,
-        match=r'no_such_package is not installed .*; run: pip install "paracosm\[games\]"',
+        match=r'no_such_package is not installed .*; run: pip install -e "\.\[games\]"',
     ):
         need("no_such_package", "games")

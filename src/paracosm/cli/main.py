@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from paracosm.core.errors import ParacosmError
+from paracosm.core.errors import MissingPackageError, ParacosmError
 
 TRACEBACK_VARIABLE = "PARACOSM_TRACEBACK"
 """Environment variable; when it is set, our own faults show where they happened."""
@@ -27,37 +27,54 @@ class Command:
     Attributes:
         summary: one line for the list of commands.
         target: "module:function"; the function takes the words after the command; "" when it is planned.
+        extra: the extra of this package that brings what the command may need beyond the base.
     """
 
     summary: str
     target: str = ""
+    extra: str = ""
 
 
 COMMANDS: dict[str, Command] = {
-    "play": Command(summary="play a world in the browser", target="paracosm.cli.commands_play:play"),
-    "record": Command(summary="record episodes of a game", target="paracosm.cli.commands_data:record"),
+    "play": Command(
+        summary="play a world in the browser", target="paracosm.cli.commands_play:play", extra="video"
+    ),
+    "record": Command(
+        summary="record episodes of a game", target="paracosm.cli.commands_data:record", extra="games"
+    ),
     "import": Command(
-        summary="bring videos or foreign recordings in", target="paracosm.cli.commands_data:import_recordings"
+        summary="bring videos or foreign recordings in",
+        target="paracosm.cli.commands_data:import_recordings",
+        extra="video",
     ),
     "curate": Command(summary="cut, filter and caption recordings"),
-    "train": Command(summary="train one stage", target="paracosm.cli.commands_train:train"),
+    "train": Command(summary="train one stage", target="paracosm.cli.commands_train:train", extra="train"),
     "recipe": Command(
-        summary="run a whole pipeline, from recording to report", target="paracosm.cli.commands_recipe:recipe"
+        summary="run a whole pipeline, from recording to report",
+        target="paracosm.cli.commands_recipe:recipe",
+        extra="all",
     ),
     "evaluate": Command(
-        summary="measure a world against the true game", target="paracosm.cli.commands_evaluate:evaluate"
+        summary="measure a world against the true game",
+        target="paracosm.cli.commands_evaluate:evaluate",
+        extra="all",
     ),
     "agent": Command(summary="train an agent inside a world"),
     "export": Command(
-        summary="make a world that plays without torch", target="paracosm.cli.commands_recipe:export"
+        summary="make a world that plays without torch",
+        target="paracosm.cli.commands_recipe:export",
+        extra="all",
     ),
     "convert": Command(summary="bring weights of other projects in"),
     "plan": Command(
         summary="say what a recipe describes and what it would cost",
         target="paracosm.cli.commands_plan:plan",
+        extra="all",
     ),
     "info": Command(
-        summary="describe a world, a dataset or a model folder", target="paracosm.cli.commands_look:info"
+        summary="describe a world, a dataset or a model folder",
+        target="paracosm.cli.commands_look:info",
+        extra="video",
     ),
     "doctor": Command(
         summary="check this machine and install games", target="paracosm.cli.commands_look:doctor"
@@ -148,6 +165,13 @@ def _run(arguments: list[str]) -> int:
         load(command)(rest)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
+    except ModuleNotFoundError as error:
+        if not command.extra or (error.name or "paracosm").startswith("paracosm"):
+            raise
+        raise MissingPackageError(
+            f"paracosm {name} needs {error.name}, which is not installed; "
+            f'run: pip install -e ".[{command.extra}]"'
+        ) from error
     return 0
 
 

@@ -20,5 +20,5 @@ def need(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingPackageError(
-            f'{module} is not installed ({error}); run: pip install "paracosm[{extra}]"'
+            f'{module} is not installed ({error}); run: pip install -e ".[{extra}]"'
         ) from error

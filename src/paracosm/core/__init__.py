@@ -1,1 +1,4 @@
-"""Words that every room uses: worlds, controls, episodes, configs, random streams. Knows no torch, no game, no network."""
+"""Words that every room uses: worlds, controls, episodes, configs, random streams.
+
+Knows no torch, no game, no network.
+"""

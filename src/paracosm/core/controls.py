@@ -1,7 +1,7 @@
 """What a player may do in one step, and what a world accepts: Control and ControlSpace.
 
-The control law: the control at step t acts between frame t and frame t + 1. This file does NOT know how a control
-is drawn, sent, stored or learnt; it only names it, checks it and turns it into numbers.
+The control law: the control at step t acts between frame t and frame t + 1. This file does NOT know how a
+control is drawn, sent, stored or learnt; it only names it, checks it and turns it into numbers.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class ControlSpace:
             if key not in self.keys:
                 raise ControlError(f'binding {code} leads to "{key}", which is not one of {list(self.keys)}')
         if min(self.look_limit) < 0:
-            raise ControlError(f"look_limit {self.look_limit} is negative; give degrees >= 0 for yaw and pitch")
+            raise ControlError(
+                f"look_limit {self.look_limit} is negative; give degrees >= 0 for yaw and pitch"
+            )
 
     @property
     def width(self) -> int:
@@ -94,7 +96,8 @@ class ControlSpace:
         """Refuse a control that this world does not offer.
 
         Raises:
-            ControlError: for an unknown key, a turn beyond the limit, a latent, text or guide that is not offered.
+            ControlError: for an unknown key, a turn beyond the limit, or a latent, text or guide that is not
+                offered.
         """
         unknown = sorted(control.keys - set(self.keys))
         if unknown:
@@ -104,7 +107,9 @@ class ControlSpace:
                 allowed = f"at most {limit:g} degrees a step" if limit else "none"
                 raise ControlError(f"look {axis} {angle:g} degrees is too much; this world allows {allowed}")
         if control.latent is not None and not 0 <= control.latent < self.num_latents:
-            raise ControlError(f"latent {control.latent} is not offered; this world has {self.num_latents} latent actions")
+            raise ControlError(
+                f"latent {control.latent} is not offered; this world has {self.num_latents} latent actions"
+            )
         if control.text is not None and not self.text:
             raise ControlError("text is not offered: this world takes no instructions; leave text at None")
         if control.guide is not None and not self.guide:
@@ -145,8 +150,12 @@ class ControlSpace:
             ControlError: when the width does not fit.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.width:
-            raise ControlError(f"control vectors of shape {vectors.shape} do not fit; this world needs (t, {self.width})")
+            raise ControlError(
+                f"control vectors of shape {vectors.shape} do not fit; this world needs (t, {self.width})"
+            )
         return [
-            Control({key for key, held in zip(self.keys, row[:-2], strict=True) if held > 0.5}, (row[-2], row[-1]))
+            Control(
+                {key for key, held in zip(self.keys, row[:-2], strict=True) if held > 0.5}, (row[-2], row[-1])
+            )
             for row in vectors.tolist()
         ]

@@ -34,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explain(path, error) from error
     finally:
-        # a place that cannot be written holds nothing to remove; complaining of that would hide the real error
+        # a place that cannot be written holds nothing to remove; complaining would hide the real error
         with contextlib.suppress(OSError):
             temporary.unlink()
 
@@ -86,7 +86,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"{path} is missing; check the folder name or make it anew") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid JSON ({error}); restore it from a copy or make it anew") from error
+        raise DataError(
+            f"{path} is not valid JSON ({error}); restore it from a copy or make it anew"
+        ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error})") from error
 
@@ -109,4 +111,6 @@ def _flush(file: Path) -> None:
 
 
 def _explain(path: Path, error: OSError) -> DataError:
-    return DataError(f"{path} could not be written ({error.strerror or error}); free some space or choose another folder")
+    return DataError(
+        f"{path} could not be written ({error.strerror or error}); free some space or choose another folder"
+    )

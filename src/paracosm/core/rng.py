@@ -1,7 +1,7 @@
 """Named random streams: every draw in the library comes from a generator made here, by seed and name.
 
 Two streams of different names are independent; the same seed and names give the same draws on every machine.
-This file does NOT know torch: noise is drawn by numpy on the CPU and moved, so that pictures agree everywhere.
+This file does NOT know torch: noise is drawn by numpy on the CPU and moved, so pictures agree everywhere.
 """
 
 import hashlib

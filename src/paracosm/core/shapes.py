@@ -1,7 +1,7 @@
 """The shape legend and every named tensor type; the only place where axis letters are spelt.
 
-Legend: b batch, t frames, h w rows and columns, c colour, s tokens per frame, z latent channels, d width, n heads,
-k head width, a control numbers, l text tokens.
+Legend: b batch, t frames, h w rows and columns, c colour, s tokens per frame, z latent channels, d width,
+n heads, k head width, a control numbers, l text tokens.
 
 This is the only file of ``core`` that needs torch; nothing else in ``core`` imports it.
 """

@@ -1,7 +1,7 @@
 """Anything that can be stepped with a controller is a World: a game, a recording, a neural network.
 
-The recorder, the browser server, the evaluator and the agent adapter know only what stands here. This file does NOT
-know any world; ``paracosm.worlds`` opens them by name.
+The recorder, the browser server, the evaluator and the agent adapter know only what stands here. This file
+does NOT know any world; ``paracosm.worlds`` opens them by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class WorldInfo:
         width: columns of a frame in pixels.
         controls: what the player may do.
         starts: what ``reset`` accepts beside nothing at all.
-        engine: what computes the frames and its version, e.g. "vizdoom 1.3.2" or a weights hash; part of every recipe.
+        engine: what computes the frames and its version, e.g. "vizdoom 1.3.2" or a weights hash; part of
+            every recipe.
         description: one or two sentences for people.
         details: figures worth showing beside a speed, e.g. {"denoise_steps": 2, "tokens_per_frame": 12}.
     """
@@ -53,9 +54,9 @@ class Frame:
     Attributes:
         image: uint8 (h, w, 3), RGB; never written to after it was handed out.
         index: steps taken since reset; the first frame has 0.
-        truth: what the world knows beside the picture: pose, events, reward, ended; {} where it knows nothing.
-            Keys used by all worlds: "reward" (float), "ended" (bool: the episode is over, step() will refuse),
-            "events" (tuple of names that happened in the step that led here), "pose" (mapping).
+        truth: what the world knows beside the picture: pose, events, reward, ended; {} where it knows
+            nothing. Keys used by all worlds: "reward" (float), "ended" (bool: the episode is over, step()
+            will refuse), "events" (tuple of names that happened in the step that led here), "pose" (mapping).
     """
 
     image: np.ndarray
@@ -153,7 +154,9 @@ class Policy(Protocol):
         ...
 
 
-def check_start(info: WorldInfo, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None) -> None:
+def check_start(
+    info: WorldInfo, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
+) -> None:
     """Refuse a start that ``info`` does not allow or whose shape is wrong.
 
     Raises:
@@ -163,22 +166,30 @@ def check_start(info: WorldInfo, start: np.ndarray | None, controls: Sequence[Co
         raise WorldError(f"{info.name} takes no prompt; it starts from {', '.join(info.starts)}")
     if start is None:
         if controls:
-            raise WorldError(f"{len(controls)} start controls were given without a start clip; pass start as well")
+            raise WorldError(
+                f"{len(controls)} start controls were given without a start clip; pass start as well"
+            )
         return
     kind = {3: "image", 4: "clip"}.get(start.ndim)
     if kind is None or start.shape[-1] != 3 or start.dtype != np.uint8:
         raise WorldError(
-            f"start of shape {start.shape} and type {start.dtype} is no picture; pass uint8 (h, w, 3) or (t, h, w, 3)"
+            f"start of shape {start.shape} and type {start.dtype} is no picture; "
+            "pass uint8 (h, w, 3) or (t, h, w, 3)"
         )
     if kind not in info.starts:
-        raise WorldError(f"{info.name} cannot start from {'an' if kind == 'image' else 'a'} {kind}; it starts from {', '.join(info.starts)}")
+        given = "an image" if kind == "image" else "a clip"
+        raise WorldError(f"{info.name} cannot start from {given}; it starts from {', '.join(info.starts)}")
     if start.shape[-3:-1] != (info.height, info.width):
         raise WorldError(
-            f"start is {start.shape[-3]} high and {start.shape[-2]} wide; {info.name} needs {info.height} x {info.width}"
+            f"start is {start.shape[-3]} high and {start.shape[-2]} wide; "
+            f"{info.name} needs {info.height} x {info.width}"
         )
     expected = 0 if kind == "image" else start.shape[0] - 1
     if len(controls) != expected:
-        raise WorldError(f"a start of {expected + 1} frames needs {expected} controls between them, {len(controls)} were given")
+        raise WorldError(
+            f"a start of {expected + 1} frames needs {expected} controls between them, "
+            f"{len(controls)} were given"
+        )
 
 
 def check_snapshot(info: WorldInfo, snapshot: Snapshot) -> None:

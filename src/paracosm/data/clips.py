@@ -1,7 +1,7 @@
 """Which frames a training step sees: seeded clips of equal length, drawn by step number.
 
-A sampler has no state: the clips of a step are a function of (seed, step, part, rank), so two loaders with one seed
-agree, and a resumed run needs only the number of its step. This file does NOT know torch or models.
+A sampler has no state: the clips of a step are a function of (seed, step, part, rank), so two loaders with
+one seed agree, and a resumed run needs only the number of its step. This file does NOT know torch or models.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ class ClipSampler:
         if not len(self._ends) or self._ends[-1] == 0:
             longest = max(lengths, default=0)
             raise DataError(
-                f"no episode has {clip_frames} frames (the longest has {longest}); use shorter clips or record more"
+                f"no episode has {clip_frames} frames (the longest has {longest}); "
+                "use shorter clips or record more"
             )
 
     @property

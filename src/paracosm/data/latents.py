@@ -75,7 +75,8 @@ class LatentStore:
             ) from error
         if latents.shape != (episode.num_frames, *self.shape):
             raise DataError(
-                f"{path} is {latents.shape} for {episode.num_frames} frames of {self.shape}; delete it and encode again"
+                f"{path} is {latents.shape} for {episode.num_frames} frames of {self.shape}; "
+                "delete it and encode again"
             )
         return latents
 

@@ -1,1 +1,4 @@
-"""Networks and their mathematics. Knows no dataset, no optimiser and no server; files only to save and load itself."""
+"""Networks and their mathematics.
+
+Knows no dataset, no optimiser and no server; files only to save and load itself.
+"""

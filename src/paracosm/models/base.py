@@ -1,6 +1,7 @@
-"""A model on disk is a folder: config.json and model.safetensors. This file saves and loads it, and knows no training.
+"""A model on disk is a folder: config.json and model.safetensors.
 
-The config file is ``{"format_version", "kind", "config"}``. Weights never travel as pickles.
+The config file is ``{"format_version", "kind", "config"}``. Weights never travel as pickles. This file saves
+and loads them, and does NOT know training.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Model(nn.Module):
             config = {"format_version": FORMAT_VERSION, "kind": self.kind, "config": to_json(self.config)}
             write_json(partial / "config.json", config)
             save_file(tensors, partial / "model.safetensors")
-            (partial / "model.safetensors").chmod(0o644)  # safetensors makes it private; a package's data is not
+            # safetensors makes the file private; a package's data is not
+            (partial / "model.safetensors").chmod(0o644)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -90,17 +92,22 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
         ConfigError: when it is of another kind or of a newer format.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no model folder; a model is a folder with config.json and model.safetensors")
+        raise DataError(
+            f"{folder} is no model folder; a model is a folder with config.json and model.safetensors"
+        )
     document = read_json(folder / "config.json")
     version = document.get("format_version") if isinstance(document, dict) else None
     if not isinstance(version, int):
         raise ConfigError(f"{folder}/config.json has no format_version; it is not a model of this project")
     if version > FORMAT_VERSION:
         raise ConfigError(
-            f"{folder}/config.json has format_version {version}, this version reads up to {FORMAT_VERSION}; upgrade paracosm"
+            f"{folder}/config.json has format_version {version}, this version reads up to {FORMAT_VERSION}; "
+            "upgrade paracosm"
         )
     if document.get("kind") != kind:
-        raise ConfigError(f'{folder} holds a model of kind "{document.get("kind")}", not "{kind}"; pass another folder')
+        raise ConfigError(
+            f'{folder} holds a model of kind "{document.get("kind")}", not "{kind}"; pass another folder'
+        )
     return document["config"]
 
 
@@ -116,9 +123,11 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     try:
         return from_disk(load_file(path))
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is corrupt or truncated ({error}); restore it or train the model again") from error
+        raise DataError(
+            f"{path} is corrupt or truncated ({error}); restore it or train the model again"
+        ) from error
 
 
 def weights_hash(folder: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a model folder's weights file: its name in datasets and recipes."""
+    """First 16 hex digits of the SHA-256 of a model folder's weights: its name in datasets and recipes."""
     return file_hash(folder / "model.safetensors")

@@ -1,6 +1,7 @@
 """Controls as condition vectors: one for each frame, from the control that led to it.
 
-A frame whose control is unknown (the first of a clip) or dropped on purpose (for guidance) gets a learnt null vector.
+A frame whose control is unknown (the first of a clip) or dropped on purpose (for guidance) gets a learnt null
+vector.
 """
 
 import torch

@@ -1,14 +1,17 @@
-"""Flow-matching dynamics: a causal transformer that turns noise into the next frame's latents, given past and controls.
+"""Flow-matching dynamics: a causal transformer that turns noise into the latents of the next frame.
 
-Whole clips are trained in one pass, either with two streams (noisy frames attend to a clean, lightly noised past: the
-situation of play) or with an independent noise level a frame. Play runs the same weights frame by frame with a cache.
+It is given the frames before and the controls. Whole clips are trained in one pass, either with two streams
+(noisy frames attend to a clean, lightly noised past: the situation of play) or with an independent noise
+level a frame. Play runs the same weights frame by frame with a cache.
 
 This file does NOT know pixels, losses, samplers or keyboards; ``rollout`` turns ``step`` into frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +62,8 @@ class FlowDynamicsConfig:
         """Refuse sizes that do not divide."""
         if self.latent_height % self.patch or self.latent_width % self.patch:
             raise ConfigError(
-                f"latent grid {self.latent_height} x {self.latent_width} does not divide by patch {self.patch}; "
-                "choose another patch"
+                f"latent grid {self.latent_height} x {self.latent_width} does not divide by "
+                f"patch {self.patch}; choose another patch"
             )
         if self.width % self.heads or (self.width // self.heads) % 8:
             raise ConfigError(
@@ -96,7 +99,8 @@ class FlowDynamics(Model):
         self.control = ControlEmbedding(config.control_width, config.look_limit, config.width)
         self.positions = PositionTables(rows, columns, config.head_width)
         self.blocks = nn.ModuleList(
-            SpaceTimeBlock(config.width, config.heads, config.hidden, config.attention) for _ in range(config.depth)
+            SpaceTimeBlock(config.width, config.heads, config.hidden, config.attention)
+            for _ in range(config.depth)
         )
         self.head = FlowHead(config.width, numbers)
 
@@ -116,8 +120,8 @@ class FlowDynamics(Model):
             levels: of the noisy frames.
             controls: (b, t, a); entry t is the control applied at frame t - 1.
             known: bool (b, t); False where that control is unknown or dropped.
-            past: the clean stream: lightly noised frames and their levels. Without it, frames attend to the noisy
-                frames before them (independent levels).
+            past: the clean stream: lightly noised frames and their levels. Without it, frames attend to the
+                noisy frames before them (independent levels).
             past_known: ``known`` of the clean stream; required with ``past``.
         """
         x, condition = self._enter(noisy, levels, controls, known)
@@ -132,7 +136,9 @@ class FlowDynamics(Model):
             x = block(x, condition, table, num_streams, self.config.window)
         return self._leave(x.chunk(num_streams)[-1], condition.chunk(num_streams)[-1])
 
-    def step(self, x: Latents, level: NoiseLevels, controls: Controls, known: Tensor, cache: KVCache) -> Latents:
+    def step(
+        self, x: Latents, level: NoiseLevels, controls: Controls, known: Tensor, cache: KVCache
+    ) -> Latents:
         """Predict the clean latents of one new frame; the cache stays as it is.
 
         Args:
@@ -146,7 +152,9 @@ class FlowDynamics(Model):
         clean, _, _ = self.step_raw(x, level, controls, known, cache.keys, cache.values, ages, mask)
         return clean
 
-    def write(self, x: Latents, level: NoiseLevels, controls: Controls, known: Tensor, cache: KVCache) -> KVCache:
+    def write(
+        self, x: Latents, level: NoiseLevels, controls: Controls, known: Tensor, cache: KVCache
+    ) -> KVCache:
         """Return the cache with one more frame; arguments as for :meth:`step`."""
         ages, mask = cache_ages(cache, x.device)
         _, keys, values = self.step_raw(x, level, controls, known, cache.keys, cache.values, ages, mask)
@@ -181,7 +189,7 @@ class FlowDynamics(Model):
         tokens, condition = self._enter(x, level, controls, known)
         tables: tuple[Table, Table] = (self.positions(torch.zeros_like(ages[:1])), self.positions(-ages))
         new = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(cast("Iterable[SpaceTimeBlock]", self.blocks)):
             tokens, pair = block.step(tokens, condition, tables, mask, (keys[i], values[i]))
             new.append(pair)
         clean = self._leave(tokens, condition)
@@ -205,7 +213,8 @@ class FlowDynamics(Model):
         return tokens, self.level(level) + self.control(controls, known)
 
     def _leave(self, x: Tensor, condition: Tensor) -> Latents:
-        return from_patches(self.head(x, condition), self.config.patch, self.config.latent_height // self.config.patch)
+        patch = self.config.patch
+        return from_patches(self.head(x, condition), patch, self.config.latent_height // patch)
 
 
 class FlowHead(nn.Module):
@@ -224,12 +233,18 @@ class FlowHead(nn.Module):
 
 
 def cache_ages(cache: KVCache, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Age of every slot in frames (1 is the newest) and whether it holds a frame, from the cache's Python cursors."""
+    """Age of every slot in frames (1 is the newest) and whether it holds a frame.
+
+    Both come from the cache's Python cursors, so no device is asked for a number.
+    """
     ages = [(cache.cursor - slot - 1) % cache.window + 1 for slot in range(cache.window)]
     held = [age <= cache.length for age in ages]
     return torch.tensor(ages, dtype=torch.float32, device=device), torch.tensor(held, device=device)
 
 
 def shift_controls(controls: Tensor) -> Controls:
-    """Turn the controls between t frames (b, t - 1, a) into the control that led to each frame (b, t, a); the first is 0."""
+    """Turn the controls between t frames (b, t - 1, a) into the control that led to each frame (b, t, a).
+
+    Nothing led to the first frame: its row is 0.
+    """
     return torch.cat([torch.zeros_like(controls[:, :1]), controls], 1)

@@ -1,14 +1,16 @@
-"""Noise levels from 0 (clean) to 1 (noise) on the straight path of flow matching, and the loss weight of each.
+"""Noise levels from 0 (clean) to 1 (noise) on the straight path of flow matching, and the weight of each.
 
 A latent at level u is ``(1 - u) clean + u noise``. Networks predict the clean latent; the velocity is
-``(x - clean) / u``. Source: Lipman et al. 2210.02747; clean prediction under the velocity loss: Li and He 2511.13720.
+``(x - clean) / u``.
+
+Source: Lipman et al. 2210.02747; clean prediction under the velocity loss: Li and He 2511.13720.
 """
 
 import torch
 from torch import Tensor
 
 SMALLEST_WEIGHTED_LEVEL = 0.25
-"""Below this level the velocity weight 1 / u**2 stops growing: the last invisible noise would drown all else."""
+"""Below this level the velocity weight 1 / u**2 stops growing: invisible noise would drown all else."""
 
 
 def mix(clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
@@ -34,5 +36,8 @@ def draw_levels(
 
 
 def velocity_weight(level: Tensor) -> Tensor:
-    """Weight that turns the squared error of the clean latent into that of the velocity, held below a level."""
+    """Weight that turns the squared error of the clean latent into that of the velocity.
+
+    Below SMALLEST_WEIGHTED_LEVEL it stays what it is there.
+    """
     return level.clamp_min(SMALLEST_WEIGHTED_LEVEL) ** -2

@@ -12,6 +12,9 @@ def to_pixels(frames: Frames) -> Pixels:
 
 
 def to_frames(pixels: Pixels) -> Frames:
-    """Turn float (b, t, c, h, w) into uint8 (b, t, h, w, c); values beyond [-1, 1] are clipped, halves round to even."""
+    """Turn float (b, t, c, h, w) into uint8 (b, t, h, w, c).
+
+    Values beyond [-1, 1] are clipped, halves round to even.
+    """
     scaled = (pixels.float() + 1.0) * 127.5
     return rearrange(scaled.round().clamp(0, 255).to(torch.uint8), "b t c h w -> b t h w c")

@@ -1,10 +1,11 @@
-"""The one autoregressive loop: for each frame, denoise with the cache frozen, then write the cache once, clean.
+"""The one autoregressive loop: for each frame, denoise with the cache frozen, then write it once, clean.
 
-Play, training on own rollouts and evaluation all run this. It imports neither torch nor numpy: it uses only the
-arithmetic that both kinds of array share, and takes its noise from the caller. Guidance, gradients and backends are
-wrapped around ``denoise`` and ``write`` by the caller.
+Play, training on own rollouts and evaluation all run this. It imports neither torch nor numpy: it uses only
+the arithmetic that both kinds of array share, and takes its noise from the caller. Guidance, gradients and
+backends are wrapped around ``denoise`` and ``write`` by the caller.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ def check_levels(levels: Sequence[float]) -> None:
     Raises:
         ConfigError: when they do not start at 1, do not fall, or reach 0.
     """
-    falling = all(a > b for a, b in zip(levels, levels[1:], strict=False))
+    falling = all(a > b for a, b in itertools.pairwise(levels))
     if not levels or levels[0] != 1.0 or not falling or levels[-1] <= 0.0:
         raise ConfigError(f"levels {list(levels)} do not fall from 1 to above 0; use e.g. [1.0, 0.5]")
 

@@ -1,7 +1,8 @@
 """Continuous tokenizer: a convolutional variational autoencoder from frames to a small grid of latents.
 
-Each frame gets its own latents (no compression in time), so a key press can be answered by the very next frame. With
-``time_kernel`` > 1 encoder and decoder also see past frames through causal convolutions and can be streamed.
+Each frame gets its own latents (no compression in time), so a key press can be answered by the very next
+frame. With ``time_kernel`` > 1 encoder and decoder also see past frames through causal convolutions and can
+be streamed.
 
 This file does NOT know losses, datasets or the dynamics that uses the latents.
 """
@@ -57,7 +58,9 @@ class TokenizerVAEConfig:
                 "choose another size or stem"
             )
         if self.time_kernel < 1:
-            raise ConfigError(f"time_kernel {self.time_kernel} is too small; use 1 for single frames or 2 and more")
+            raise ConfigError(
+                f"time_kernel {self.time_kernel} is too small; use 1 for single frames or 2 and more"
+            )
 
     @property
     def latent_height(self) -> int:
@@ -88,7 +91,7 @@ class TokenizerVAE(Model):
         self.register_buffer("scale", torch.ones(config.latent_channels))
         self.shift: Tensor
         self.scale: Tensor
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def encode(self, pixels: Pixels, state: State | None = None) -> tuple[Latents, State]:
         """Encode a clip, or the next piece of one, to the means of its latents.
@@ -100,8 +103,8 @@ class TokenizerVAE(Model):
         Returns:
             Latents (b, t, z, h, w), about unit variance, and the state for the next piece.
         """
-        mean, _, state = self.encoder(pixels, state)
-        return (mean - self.shift[:, None, None]) / self.scale[:, None, None], state
+        mean, _, after = self.encoder(pixels, state)
+        return (mean - self.shift[:, None, None]) / self.scale[:, None, None], after
 
     def decode(self, latents: Latents, state: State | None = None) -> tuple[Pixels, State]:
         """Decode a clip of latents, or the next piece of one, to pixels in about [-1, 1]."""
@@ -134,12 +137,12 @@ class Encoder(nn.Module):
     def forward(self, pixels: Pixels, state: State | None) -> tuple[Latents, Latents, State]:
         """Return mean, log-variance and the streaming state."""
         b, t = pixels.shape[:2]
-        state = state or [None] * (len(self.fine) + len(self.coarse))
+        before: State = state or [None] * (len(self.fine) + len(self.coarse))
         x = rearrange(pixels, "b t c h w -> (b t) c h w")
         x = self.enter(_channels_last(functional.pixel_unshuffle(x, self.stem)))
-        x, fine_state = _run(self.fine, x, t, state[: len(self.fine)])
+        x, fine_state = _run(self.fine, x, t, before[: len(self.fine)])
         x = self.down(_channels_last(functional.pixel_unshuffle(x, 2)))
-        x, coarse_state = _run(self.coarse, x, t, state[len(self.fine) :])
+        x, coarse_state = _run(self.coarse, x, t, before[len(self.fine) :])
         x = rearrange(self.leave(self.norm(x)), "(b t) c h w -> b t c h w", b=b)
         mean, log_variance = x.chunk(2, 2)
         return mean, log_variance, fine_state + coarse_state
@@ -161,11 +164,11 @@ class Decoder(nn.Module):
     def forward(self, latents: Latents, state: State | None) -> tuple[Pixels, State]:
         """Return pixels (not yet clipped to [-1, 1]) and the streaming state."""
         b, t = latents.shape[:2]
-        state = state or [None] * (len(self.coarse) + len(self.fine))
+        before: State = state or [None] * (len(self.coarse) + len(self.fine))
         x = self.enter(_channels_last(rearrange(latents, "b t z h w -> (b t) z h w")))
-        x, coarse_state = _run(self.coarse, x, t, state[: len(self.coarse)])
+        x, coarse_state = _run(self.coarse, x, t, before[: len(self.coarse)])
         x = _channels_last(functional.pixel_shuffle(self.up(x), 2))
-        x, fine_state = _run(self.fine, x, t, state[len(self.coarse) :])
+        x, fine_state = _run(self.fine, x, t, before[len(self.coarse) :])
         x = functional.pixel_shuffle(self.leave(functional.silu(self.norm(x))), self.stem)
         return rearrange(x, "(b t) c h w -> b t c h w", b=b), coarse_state + fine_state
 

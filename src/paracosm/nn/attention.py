@@ -1,10 +1,12 @@
 """Attention over frames of tokens, in three uses that must agree.
 
 - *one stream*: every frame attends to itself and the frames before it inside the window;
-- *two streams*: clean frames as above, while each noisy frame attends to the clean frames before it and to itself;
+- *two streams*: clean frames as above, while each noisy frame attends to the clean frames before it and to
+  itself;
 - *cached*: one new frame attends to the frames of a cache and to itself.
 
-Queries and keys are normalised (QK norm) and rotated by window-relative positions. This file does NOT know noise.
+Queries and keys are normalised (QK norm) and rotated by window-relative positions. This file does NOT know
+noise.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .norm import rms_norm
-from .rope import axis_widths, rotary_table, rotate
+from .rope import axis_widths, rotary_table
 
 Table = tuple[Tensor, Tensor]
 
 CHUNK_TOKENS = 128
-"""Queries that share one rectangle of keys in training. Smaller wastes less work above the causal diagonal, larger
-makes fatter matrix products; 128 was the fastest of 64, 128, 256 on two cores."""
+"""Queries that share one rectangle of keys in training.
+
+Smaller wastes less work above the causal diagonal, larger makes fatter matrix products; 128 was the fastest
+of 64, 128, 256 on two cores.
+"""
 
 
 class Projections(nn.Module):
-    """Queries, keys and values from one fused product, with a learnt gain a head width on normalised q and k."""
+    """Queries, keys and values from one fused product; normalised q and k have a learnt gain a head width."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -68,7 +73,10 @@ class PositionTables(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention of (b, s, n, k) operands; mask (s_q, s_k) is True where attention is allowed."""
+    """Scaled dot-product attention of (b, s, n, k) operands.
+
+    The mask (s_q, s_k) is True where attention is allowed.
+    """
     q, k, v = (rearrange(x, "b s n k -> b n s k") for x in (q, k, v))
     return rearrange(functional.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b n s k -> b s n k")
 
@@ -111,7 +119,10 @@ def _attend_chunk(
     oldest: int,
     window: int,
 ) -> Tensor:
-    """Queries of frames first .. last - 1 against past frames and, with ``own``, each frame's own second stream."""
+    """Queries of frames first .. last - 1 against past frames.
+
+    With ``own``, each frame also sees its own second stream.
+    """
     tokens = queries[0].shape[2]
     query_frame = torch.arange(first, last, device=queries[0].device).repeat_interleave(tokens)
     key_frame = torch.arange(oldest, last, device=queries[0].device).repeat_interleave(tokens)
@@ -121,7 +132,8 @@ def _attend_chunk(
         mask = (age >= 0) & (age <= window)
     else:
         mask = torch.cat([(age > 0) & (age <= window), query_frame[:, None] == query_frame[None, :]], 1)
-        keys, values = torch.cat([keys, own[1][:, first:last]], 1), torch.cat([values, own[2][:, first:last]], 1)
+        keys = torch.cat([keys, own[1][:, first:last]], 1)
+        values = torch.cat([values, own[2][:, first:last]], 1)
     q, k, v = (rearrange(x, "b t s n k -> b n (t s) k") for x in (queries[0][:, first:last], keys, values))
     # Spelt out, forward and backward are 1.6 times as fast in bf16 on a CPU as the fused kernel with a mask.
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))

@@ -1,6 +1,7 @@
 """Convolutions over pictures, and causal ones over time with a streaming state.
 
-A state is a value: it is passed in and returned, and ``forward`` keeps none. This file does NOT know tokenizers.
+A state is a value: it is passed in and returned, and ``forward`` keeps none. This file does NOT know
+tokenizers.
 """
 
 import torch
@@ -13,8 +14,9 @@ from .norm import ChannelNorm
 class CausalTimeConv(nn.Module):
     """Depthwise-separable convolution over time that sees only the present and the past.
 
-    The state holds the last ``kernel - 1`` inputs, so a clip can be fed in pieces with the same result. Before the
-    first frame the past is zero. The output is zero-initialised: a block begins as if it had no time axis.
+    The state holds the last ``kernel - 1`` inputs, so a clip can be fed in pieces with the same result.
+    Before the first frame the past is zero. The output is zero-initialised: a block begins as if it had no
+    time axis.
 
     Args:
         num_channels: channels in and out.

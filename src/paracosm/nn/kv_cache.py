@@ -1,7 +1,8 @@
 """Keys and values of past frames in a ring buffer: a value that is passed in and returned.
 
-Keys are kept before rotation, so a position is where an entry lies in the window now, not when it was written. The
-cursors are Python integers: nothing here asks a device for a number. This file does NOT know attention.
+Keys are kept before rotation, so a position is where an entry lies in the window now, not when it was
+written. The cursors are Python integers: nothing here asks a device for a number. This file does NOT know
+attention.
 """
 
 from __future__ import annotations

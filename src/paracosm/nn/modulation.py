@@ -10,7 +10,9 @@ from .norm import rms_norm
 
 
 class Modulation(nn.Module):
-    """Makes ``count`` vectors of the layer's width from a condition; zero at first, so that a block begins as identity.
+    """Makes ``count`` vectors of the layer's width from a condition.
+
+    They are zero at first, so that a block begins as identity.
 
     Args:
         width: numbers of the condition and of each vector.

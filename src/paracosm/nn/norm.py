@@ -11,7 +11,8 @@ EPSILON = 1e-6
 class ChannelNorm(nn.Module):
     """Root-mean-square norm over the channels of (n, c, h, w), one learnt gain a channel.
 
-    Group norm would mix positions and is slow in channels-last on a CPU; this one is local, so it streams and tiles.
+    Group norm would mix positions and is slow in channels-last on a CPU; this one is local, so it streams and
+    tiles.
     """
 
     def __init__(self, num_channels: int) -> None:

@@ -1,7 +1,8 @@
 """Rotary positions on three axes: frame, row, column.
 
-Each head's width is split into parts, one an axis, and each part rotates by its own position. Only differences of
-positions matter, so a cache may count frames from the oldest entry of its window (window-relative positions).
+Each head's width is split into parts, one an axis, and each part rotates by its own position. Only
+differences of positions matter, so a cache may count frames from the oldest entry of its window
+(window-relative positions).
 
 Source: Su et al. 2104.09864, section 3.4; axial split as common for video transformers.
 """
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 THETA = 100.0
-"""Base of the frequencies: our windows have tens of positions, not thousands, and slow rotations would be wasted."""
+"""Base of the frequencies: windows have tens of positions, not thousands; slow rotations would be wasted."""
 
 
 def rotary_table(positions: Sequence[Tensor], widths: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -33,7 +34,7 @@ def rotary_table(positions: Sequence[Tensor], widths: Sequence[int]) -> tuple[Te
 
 
 def axis_frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Radians that one step along an axis turns each pair of the ``width`` numbers it rotates, float32 (width / 2,)."""
+    """Radians that one step along an axis turns each pair of its ``width`` numbers, float32 (width / 2,)."""
     exponents = torch.arange(0, width, 2, device=device, dtype=torch.float32) / max(1, width)
     return THETA**-exponents
 

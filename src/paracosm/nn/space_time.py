@@ -1,8 +1,8 @@
 """The space-time transformer block: attention over the window, feed-forward, both under adaptive norm.
 
-Joint attention lets every token see all tokens of the window; factorised attention goes over the frame first, then
-over time at each position, which is cheaper for frames of many tokens. Whole clips and cached single frames go
-through the same weights and must agree. This file does NOT know what the condition means.
+Joint attention lets every token see all tokens of the window; factorised attention goes over the frame first,
+then over time at each position, which is cheaper for frames of many tokens. Whole clips and cached single
+frames go through the same weights and must agree. This file does NOT know what the condition means.
 """
 
 from __future__ import annotations
@@ -51,15 +51,21 @@ class SpaceTimeBlock(nn.Module):
         """
         parts = self.modulation(condition)
         x = self._attend_space(x, parts[6:], table)
-        streams = [self._rotated(self.time, part, table) for part in modulate(x, *parts[:2]).chunk(num_streams)]
-        folded = [tuple(self._fold(part) for part in stream) for stream in streams]
+        streams = modulate(x, *parts[:2]).chunk(num_streams)
+        rotated = [self._rotated(self.time, stream, table) for stream in streams]
+        folded = [(self._fold(q), self._fold(k), self._fold(v)) for q, k, v in rotated]
         clean, noisy = attend_streams(folded[0] if num_streams == 2 else None, folded[-1], window)
         outputs = [self._unfold(part, x.shape[2]) for part in (clean, noisy) if part is not None]
         x = x + parts[2] * self.time.join(torch.cat(outputs))
         return x + parts[5] * self.feed_forward(modulate(x, *parts[3:5]))
 
     def step(
-        self, x: Tensor, condition: Tensor, tables: tuple[Table, Table], mask: Tensor, cached: tuple[Tensor, Tensor]
+        self,
+        x: Tensor,
+        condition: Tensor,
+        tables: tuple[Table, Table],
+        mask: Tensor,
+        cached: tuple[Tensor, Tensor],
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run one new frame against a cache.
 

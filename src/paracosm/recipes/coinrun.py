@@ -70,7 +70,9 @@ def street(run: Path) -> Street:
     return Street(
         run=run,
         name="coinrun",
-        description="A neural CoinRun: run and jump through meadow levels that the network makes up as you go.",
+        description=(
+            "A neural CoinRun: run and jump through meadow levels that the network makes up as you go."
+        ),
         recordings=recordings(run),
         games={"train": game(), "held_out": game()},
         tokenizer=tokenizer(run),

@@ -1,6 +1,7 @@
-"""The bundled Doom: 64 x 48, one level of nine rooms known by heart, 17.5 steps a second, turns of at most 6 degrees.
+"""The bundled Doom: 64 x 48, 17.5 steps a second, one level of nine rooms known by heart.
 
-Held-out episodes are on the same level from other starts; unseen levels are recorded beside them as a separate line.
+A turn is at most 6 degrees a step. Held-out episodes are on the same level from other starts; unseen levels
+are recorded beside them as a separate line.
 """
 
 from dataclasses import replace
@@ -78,7 +79,9 @@ def street(run: Path) -> Street:
     return Street(
         run=run,
         name="doom",
-        description="A neural Doom: nine rooms known by heart, dreamt frame by frame from your keys and mouse.",
+        description=(
+            "A neural Doom: nine rooms known by heart, dreamt frame by frame from your keys and mouse."
+        ),
         recordings=recordings(run),
         games=games(),
         tokenizer=tokenizer(run),

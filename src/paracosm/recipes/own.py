@@ -1,7 +1,7 @@
-"""A world of your own game: from any Gymnasium environment with pixels, or from a folder of recordings or videos.
+"""A world of your own game: from a Gymnasium environment with pixels, or a folder of recordings or videos.
 
-The same street as the bundled worlds, with sizes from the game's own picture. Videos without controls make a world
-that plays but cannot be steered; the street says so.
+The same street as the bundled worlds, with sizes from the game's own picture. Videos without controls make a
+world that plays but cannot be steered; the street says so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def street(run: Path, source: str, progress: ProgressMaker = no_progress) -> Str
         return _from_environment(run, source)
     folder = Path(source)
     if not folder.is_dir():
-        raise DataError(f'"{source}" is neither gym:ID nor a folder; give e.g. gym:CartPole-v1 or a folder of recordings')
+        raise DataError(
+            f'"{source}" is neither gym:ID nor a folder; give e.g. gym:CartPole-v1 or a folder of recordings'
+        )
     if not (folder / DATASET_FILE).exists():
         folder = _import_videos(run, folder, progress)
     return _from_recordings(run, folder)
@@ -57,7 +59,8 @@ def street(run: Path, source: str, progress: ProgressMaker = no_progress) -> Str
 def frame_size(height: int, width: int) -> tuple[int, int]:
     """Choose a frame size near the game's own shape: at most 64 pixels a side, in steps of 16."""
     scale = LARGEST_SIDE / max(height, width)
-    rows, columns = (max(small.GRAIN, round(side * scale / small.GRAIN) * small.GRAIN) for side in (height, width))
+    grain = small.GRAIN
+    rows, columns = (max(grain, round(side * scale / grain) * grain) for side in (height, width))
     return rows, columns
 
 
@@ -89,7 +92,8 @@ def _from_environment(run: Path, source: str) -> Street:
         split="held_out",
     )
     made = _describe(run, info, source.partition(":")[2])
-    return replace(made, recordings={"train": train, "held_out": held_out}, games={"train": game, "held_out": game})
+    recordings = {"train": train, "held_out": held_out}
+    return replace(made, recordings=recordings, games=dict.fromkeys(recordings, game))
 
 
 def _from_recordings(run: Path, folder: Path) -> Street:

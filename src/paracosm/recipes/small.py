@@ -1,6 +1,7 @@
-"""Sizes and lengths for worlds trained on two CPU cores; doom, coinrun and own begin here and replace a few values.
+"""Sizes and lengths for worlds trained on two CPU cores.
 
-A frame of h x w pixels becomes h/16 x w/16 tokens: 12 for 64 x 48. This file does NOT know any game.
+Doom, coinrun and own begin here and replace a few values. A frame of h x w pixels becomes h/16 x w/16 tokens:
+12 for 64 x 48. This file does NOT know any game.
 """
 
 from dataclasses import dataclass, replace
@@ -40,7 +41,8 @@ class Shape:
         """Refuse frames that do not divide into tokens."""
         if self.height % GRAIN or self.width % GRAIN:
             raise ConfigError(
-                f"frames of {self.height} x {self.width} do not divide into tokens; use multiples of {GRAIN}, e.g. 48 x 64"
+                f"frames of {self.height} x {self.width} do not divide into tokens; "
+                f"use multiples of {GRAIN}, e.g. 48 x 64"
             )
 
 
@@ -124,7 +126,9 @@ def reader(run: Path, shape: Shape) -> InverseDynamicsStageConfig:
 
 def shorten_tokenizer(config: TokenizerStageConfig) -> TokenizerStageConfig:
     """The same stage at toy size: seconds instead of minutes."""
-    model = replace(config.model, fine_channels=32, coarse_channels=64, encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+    model = replace(
+        config.model, fine_channels=32, coarse_channels=64, encoder_blocks=(1, 1), decoder_blocks=(1, 1)
+    )
     return replace(config, model=model, loop=_shorten(config.loop, 120), batch_size=32)
 
 

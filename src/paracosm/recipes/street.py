@@ -1,7 +1,7 @@
-"""The whole street in order: record, train the tokenizer, encode, train the dynamics and the reader, build the world.
+"""The whole street in order: record, tokenizer, encode, dynamics, reader, world.
 
-Each stretch goes on where it was stopped and costs nothing when it is done, so running a street again is how to go on.
-This file does NOT know any game: a recipe hands it a :class:`Street`.
+Each stretch goes on where it was stopped and costs nothing when it is done, so running a street again is how
+to go on. This file does NOT know any game: a recipe hands it a :class:`Street`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"]
     Args:
         street: whose models.
         out: folder of the world, replaced when it exists.
-        dynamics: the finished model, or the running average of the newest checkpoint while it is being trained.
+        dynamics: the finished model, or the running average of the newest checkpoint while it is being
+            trained.
 
     Raises:
         DataError: when a model or a checkpoint is not there yet.
@@ -135,7 +136,9 @@ def choose_starts(episodes: tuple[EpisodeRef, ...], count: int) -> Starts:
     """
     long_enough = [episode for episode in episodes if episode.num_frames >= 2 * START_FRAMES]
     if not long_enough:
-        raise DataError(f"no episode has {2 * START_FRAMES} frames, so none can give a start; record longer episodes")
+        raise DataError(
+            f"no episode has {2 * START_FRAMES} frames, so none can give a start; record longer episodes"
+        )
     picked = [long_enough[i * len(long_enough) // count] for i in range(count)]
     frames, controls = [], []
     for episode in picked:

@@ -1,5 +1,6 @@
-"""First weights from a named seed: layers draw theirs from torch's global stream, which is put back behind
-them.
+"""First weights from a named seed.
+
+Layers draw theirs from torch's global stream, which is put back behind them.
 """
 
 import contextlib

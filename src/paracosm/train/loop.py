@@ -189,7 +189,8 @@ def _take_step(
     norm = torch.nn.utils.clip_grad_norm_(parameters, config.optim.clip_norm)
     if not torch.isfinite(norm):
         raise FloatingPointError(
-            f"the gradient of step {step} is not finite (loss {float(sums['loss'])}); lower learning_rate and resume"
+            f"the gradient of step {step} is not finite (loss {float(sums['loss'])}); "
+            "lower learning_rate and resume"
         )
     optimizer.step()
     optimizer.zero_grad()

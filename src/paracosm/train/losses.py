@@ -8,8 +8,9 @@ from paracosm.core.shapes import Latents, Pixels
 
 
 def edge_loss(made: Pixels, real: Pixels) -> Tensor:
-    """Mean absolute error of the differences between neighbouring pixels, across and down: it keeps edges
-    sharp.
+    """Mean absolute error of the differences between neighbouring pixels, across and down.
+
+    It keeps edges sharp.
     """
     across = (made.diff(dim=-1) - real.diff(dim=-1)).abs().mean()
     down = (made.diff(dim=-2) - real.diff(dim=-2)).abs().mean()
@@ -22,8 +23,9 @@ def kl_to_normal(mean: Latents, log_variance: Latents) -> Tensor:
 
 
 def psnr_db(made: Pixels, real: Pixels) -> Tensor:
-    """Mean over frames of the peak signal-to-noise ratio in dB, for pixels in [-1, 1], clipped there
-    first.
+    """Mean over frames of the peak signal-to-noise ratio in dB.
+
+    Pixels are in [-1, 1]; those made are clipped there first.
     """
     error = (
         rearrange(made.float().clamp(-1, 1) - real.float(), "b t c h w -> (b t) (c h w)").square().mean(-1)

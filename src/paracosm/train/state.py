@@ -1,8 +1,8 @@
-"""Everything needed to go on with a training run, as plain tensors and JSON: weights, averages, moments,
-step.
+"""Everything needed to go on with a training run, as plain tensors and JSON.
 
-Noise and batches are drawn by step number, so neither generators nor loaders have a state to save. This
-state stays in the run folder and never travels with a model.
+That is weights, averages, moments and the step. Noise and batches are drawn by step number, so neither
+generators nor loaders have a state to save. This state stays in the run folder and never travels with a
+model.
 """
 
 from collections.abc import Mapping
@@ -56,8 +56,8 @@ def load_state(
     document = read_json(folder / "state.json")
     if document["format_version"] > FORMAT_VERSION:
         raise ConfigError(
-            f"{folder} has state format {document['format_version']}, this version reads up to {FORMAT_VERSION}; "
-            "upgrade paracosm"
+            f"{folder} has state format {document['format_version']}, "
+            f"this version reads up to {FORMAT_VERSION}; upgrade paracosm"
         )
     try:
         tensors = load_file(folder / "state.safetensors")

@@ -154,7 +154,8 @@ class TeacherStage:
 def _same_sizes(initial: FlowDynamics, config: TeacherStageConfig) -> FlowDynamics:
     if initial.config != config.model:
         raise ConfigError(
-            f"{config.initial} holds {initial.config}, the stage trains {config.model}; choose weights of the same sizes"
+            f"{config.initial} holds {initial.config}, the stage trains {config.model}; "
+            "choose weights of the same sizes"
         )
     return initial
 

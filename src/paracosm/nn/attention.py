@@ -81,6 +81,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return rearrange(functional.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b n s k -> b s n k")
 
 
+@torch.compiler.disable  # compiled in bf16 on a CPU, torch 2.13 returns gradients that are not finite
 def attend_streams(
     clean: tuple[Tensor, Tensor, Tensor] | None,
     noisy: tuple[Tensor, Tensor, Tensor],

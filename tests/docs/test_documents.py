@@ -105,6 +105,14 @@ def test_every_link_between_documents_leads_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
 
 
+def test_every_file_that_the_papers_page_names_is_there():
+    page = (ROOT / "docs" / "papers.md").read_text()
+    named = re.findall(r"`(\w+/[\w/]+?)(?:\.py)?`", page)
+    assert len(named) > 10
+    missing = [name for name in named if not list((generate.PACKAGE).glob(f"{name}*"))]
+    assert not missing
+
+
 def test_the_status_table_names_every_command():
     readme = (ROOT / "README.md").read_text()
     for name, command in COMMANDS.items():

@@ -158,10 +158,9 @@ class DoomExplorer:
             move, turn, use = self._travel(frame, yaw, speed)
         else:
             move, turn, use = self._roam(x, y, yaw, speed)
-        keys = set(move)
-        keys |= self._draw_extras(at_door=use or self._door_ahead())
         if use:
-            keys.add("use")
+            self._extras["use"] = max(self._extras["use"], 7)
+        keys = set(move) | self._draw_extras(at_door=use or self._door_ahead())
         return Control(keys, (turn, self._draw_pitch(frame)))
 
     # Roaming: keys and turns drawn apart from each other, inside the free rectangle.
@@ -325,7 +324,7 @@ class DoomExplorer:
         shut = frame.truth["doors"][self._level.links.index(point.link)] == 0
         self._waits = self._waits + 1 if near else 0
         # Only a fresh press counts for the engine, so let go now and then.
-        return near and shut and error < 30.0 and self._waits % 12 < 6
+        return near and shut and error < 30.0 and self._waits % 16 < 6
 
     def _is_stuck(self) -> bool:
         if len(self._progress) < STUCK_STEPS or 0 < self._waits < 60:
@@ -347,7 +346,7 @@ class DoomExplorer:
                 self._extras[key] -= 1
             elif self._rng.random() < share / max(1e-9, 1.0 - share) / ((5 + longest) / 2):
                 self._extras[key] = int(self._rng.integers(5, longest + 1))
-            if self._extras[key] > 0 and not (key == "use" and at_door):
+            if self._extras[key] > 0:
                 keys.add(key)
         return keys
 

@@ -17,12 +17,11 @@ MAX_FUNCTION_LINES = 50
 TORCH_FREE_ROOMS = ("core", "data", "collect", "play", "cli")
 NEED_TORCH = {
     "paracosm.core.shapes",
-    "paracosm.data.latents",
-    "paracosm.data.clips",
-    "paracosm.cli.commands_train",
     "paracosm.cli.commands_evaluate",
+    "paracosm.cli.commands_plan",
+    "paracosm.cli.commands_recipe",
 }
-"""Modules of torch-free rooms that may load torch: shapes, training data, commands that train or judge."""
+"""Modules of torch-free rooms that may load torch: shapes, and commands that train or judge."""
 
 PACKAGE_OF = {"PIL": "pillow", "ale_py": "ale-py"}
 """Import names that are not the name of their package."""
@@ -65,6 +64,12 @@ def test_torch_free_rooms_load_without_torch():
         + f"import importlib\nfor name in {wanted!r}: importlib.import_module(name)"
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(NEED_TORCH))
+def test_the_list_of_modules_that_need_torch_is_no_longer_than_true(name):
+    done = run_python(without("torch") + f"import importlib; importlib.import_module({name!r})")
+    assert "import of torch halted" in done.stderr
 
 
 def test_a_players_machine_needs_only_the_base_packages():

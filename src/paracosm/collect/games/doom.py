@@ -41,10 +41,8 @@ BINDINGS: Mapping[str, str] = {
     "KeyD": "right",
     "ArrowUp": "forward",
     "ArrowDown": "back",
-    "ArrowLeft": "left",
-    "ArrowRight": "right",
     "Mouse0": "attack",
-    "ControlLeft": "attack",
+    "Enter": "attack",
     "KeyE": "use",
     "Space": "jump",
 }

@@ -122,12 +122,19 @@ def strip(rows: Sequence[np.ndarray], scale: int = SCALE) -> np.ndarray:
 
 
 def _verdict(report: Report, targets: Sequence[Target]) -> str:
-    met = [target.meets(report.figures) for target in targets]
-    items = "".join(
-        f"<li>{'&#10003;' if good else '<b>&#10007;</b>'} {html.escape(str(target))}</li>"
-        for target, good in zip(targets, met, strict=True)
+    met = sum(target.meets(report.figures) for target in targets)
+    items = "".join(f"<li>{_mark(target, report)} {html.escape(str(target))}</li>" for target in targets)
+    return (
+        f"<h2>Meets {met} of {len(targets)} targets</h2><p class='note'>A dash marks what was not measured.</p>"
+        f"<ul class='plain'>{items}</ul>"
     )
-    return f"<h2>Meets {sum(met)} of {len(met)} targets</h2><ul class='plain'>{items}</ul>"
+
+
+def _mark(target: Target, report: Report) -> str:
+    figure = report.figures.get(target.figure)
+    if figure is None or figure.value is None:
+        return "&ndash;"
+    return "&#10003;" if target.meets(report.figures) else "<b>&#10007;</b>"
 
 
 def _table(report: Report) -> str:

@@ -125,7 +125,8 @@ def _verdict(report: Report, targets: Sequence[Target]) -> str:
     met = sum(target.meets(report.figures) for target in targets)
     items = "".join(f"<li>{_mark(target, report)} {html.escape(str(target))}</li>" for target in targets)
     return (
-        f"<h2>Meets {met} of {len(targets)} targets</h2><p class='note'>A dash marks what was not measured.</p>"
+        f"<h2>Meets {met} of {len(targets)} targets</h2>"
+        "<p class='note'>A dash marks what was not measured.</p>"
         f"<ul class='plain'>{items}</ul>"
     )
 

@@ -54,7 +54,8 @@ class SpaceTimeBlock(nn.Module):
         streams = modulate(x, *parts[:2]).chunk(num_streams)
         rotated = [self._rotated(self.time, stream, table) for stream in streams]
         folded = [(self._fold(q), self._fold(k), self._fold(v)) for q, k, v in rotated]
-        clean, noisy = attend_streams(folded[0] if num_streams == 2 else None, folded[-1], window)
+        past = folded[0] if num_streams == 2 else None
+        clean, noisy = attend_streams(past, folded[-1], window)  # pyright: ignore[reportCallIssue]
         outputs = [self._unfold(part, x.shape[2]) for part in (clean, noisy) if part is not None]
         x = x + parts[2] * self.time.join(torch.cat(outputs))
         return x + parts[5] * self.feed_forward(modulate(x, *parts[3:5]))

@@ -16,6 +16,9 @@ from paracosm.train.stages import encode, teacher, tokenizer
 from .datasets import record_counting
 from .stages import dynamics_config, tokenizer_config
 
+BF16_TOLERANCE = 2e-2
+"""Share of the largest latent: encoding multiplies in bf16, whose 8 bits leave 0.6 % after four layers."""
+
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,7 +41,9 @@ def test_encoded_latents_are_those_of_the_tokenizer_row_by_row(street: Path) -> 
     made = encode.encode_clip(TokenizerVAE.load(folder), np.ascontiguousarray(dataset.episodes[0].frames), 5)
     stored = encode.open_store(dataset, folder).read(dataset.episodes[0])
     assert stored.shape == (13, 4, 4, 8)
-    np.testing.assert_allclose(stored, made, atol=2e-3 * np.abs(made).max())  # stored as float16
+    np.testing.assert_allclose(stored, made, atol=BF16_TOLERANCE * np.abs(made).max())
+    distances = np.abs(stored[:, None] - made[None]).mean((2, 3, 4))
+    assert distances.argmin(1).tolist() == list(range(13))
 
 
 def test_latents_leave_the_tokenizer_at_about_unit_variance(street: Path) -> None:

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from paracosm.cli import commands_recipe
 from paracosm.cli.commands_recipe import find_street
 from paracosm.cli.main import main
 from paracosm.core.progress import no_progress
+from tests.recipes.streets import shorten
+from tests.train.datasets import record_counting
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,48 @@ def test_a_recipe_goes_from_the_street_to_the_report(tmp_path, monkeypatch, caps
     assert main(words) == 0
     assert walked[0].run == tmp_path
     assert f"plays: paracosm play {tmp_path / 'world'}" in capsys.readouterr().out
+
+
+def test_export_refuses_in_one_line_too(capsys):
+    assert main(["export", "own"]) == 2
+    error = capsys.readouterr().err
+    assert "own needs a game" in error
+    assert error.count("\n") == 1
+
+
+def find(name: str, source: str = "", run: Path | None = None, *, tiny: bool = False):
+    return find_street(name, source, run, tiny=tiny, progress=no_progress)
+
+
+def test_runs_lie_in_folders_of_their_name_and_toy_runs_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_counting(tmp_path / "steps", num_episodes=1, max_steps=4)
+    monkeypatch.chdir(tmp_path)
+    assert find("doom").run == Path("runs/doom")
+    assert find("doom", tiny=True).run == Path("runs/doom-tiny")
+    assert find("own", "steps").run == Path("runs/steps")
+    assert find("own", "steps/", tiny=True).run == Path("runs/steps-tiny")
+    assert find("own", "steps", Path("here"), tiny=True).run == Path("here")
+
+
+def test_recipe_walks_the_street_and_export_builds_its_world_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record_counting(tmp_path / "steps", num_episodes=3, max_steps=20)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands_recipe, "shorten", shorten)
+    played: list[list[str]] = []
+    monkeypatch.setattr(commands_recipe, "play", played.append)
+    words = ["own", "--from", "steps", "--tiny"]
+    assert main(["recipe", *words]) == 0
+    world = Path("runs/steps-tiny/world")
+    assert f"{world} plays: paracosm play {world}" in capsys.readouterr().out
+    assert "nothing is measured: runs/steps-tiny/data/held_out holds no held-out recordings" in caplog.text
+    assert played == [[str(world)]]
+    assert main(["export", *words, "--out", "again", "--checkpoint"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "again"
+    assert Path("again/world.json").read_bytes() == (world / "world.json").read_bytes()

@@ -11,7 +11,7 @@ import tyro
 
 from paracosm.cli.arguments import File, Folder, command_line, parse, show, stderr_progress
 from paracosm.cli.commands_play import play
-from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker
 from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
 from paracosm.recipes.street import Street, build, run_street, shorten
@@ -103,18 +103,22 @@ def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progres
             raise ConfigError("own needs a game: --from gym:ID, or --from a folder of recordings or videos")
         from paracosm.recipes import own
 
-        folder = run or Path("runs") / Path(source.partition(":")[2] or source).name
-        street = own.street(folder, source, progress)
+        street = own.street(run or _run_folder(own.short_name(source), tiny), source, progress)
     elif name in BUNDLED:
         if source:
             raise ConfigError(
                 f'{name} records its own game, --from "{source}" is not taken; use recipe own for yours'
             )
         describe: Callable[[Path], Street] = importlib.import_module(BUNDLED[name]).street
-        street = describe(run or Path("runs") / (f"{name}-tiny" if tiny else name))
+        street = describe(run or _run_folder(name, tiny))
     else:
         raise ConfigError(f'there is no recipe "{name}"; choose one of {", ".join([*BUNDLED, "own"])}')
     return shorten(street) if tiny else street
+
+
+def _run_folder(name: str, tiny: bool) -> Path:
+    """Where a run lies that was given no folder; toy runs lie apart, their sizes differ."""
+    return Path("runs") / (f"{name}-tiny" if tiny else name)
 
 
 def _suite(street: Street, command: RecipeCommand) -> SuiteConfig | None:
@@ -126,9 +130,8 @@ def _suite(street: Street, command: RecipeCommand) -> SuiteConfig | None:
         logger.warning("nothing is measured: %s holds no held-out recordings", held_out)
         return None
     if street.reader is None:
-        raise DataError(
-            "a world without controls has no reader, so nothing can be measured; use --evaluate none"
-        )
+        logger.warning("nothing is measured: a world without controls has no reader of controls")
+        return None
     unseen = street.run / "data" / "unseen"
     return SuiteConfig(
         world=f"model:{street.world}",

@@ -49,6 +49,20 @@ class ClipSampler:
         return list(zip(episodes.tolist(), (picks - before).tolist(), strict=True))
 
 
+def control_rows(episode: EpisodeRef) -> np.ndarray:
+    """Return the controls between the frames of an episode, float32 (t - 1, a).
+
+    A world that offers no control was steered by nobody: rows of zeros, which is also what play sends there.
+
+    Raises:
+        DataError: when the world has controls but it is not known what the player did.
+    """
+    offered = episode.info.controls
+    if episode.has_controls or offered.keys or max(offered.look_limit) > 0:
+        return episode.control_vectors
+    return np.zeros((episode.num_frames - 1, offered.width), np.float32)
+
+
 def select_episodes(dataset: Dataset, split: str) -> tuple[EpisodeRef, ...]:
     """Return the episodes of a split; "" takes all.
 

@@ -17,6 +17,7 @@ import numpy as np
 from paracosm.core.errors import DataError
 from paracosm.core.files import read_json, whole_file, write_json
 
+from .clips import control_rows
 from .reader import Dataset, EpisodeRef
 
 FORMAT_VERSION = 1
@@ -117,5 +118,5 @@ def read_latent_clips(store: LatentStore, episodes: Sequence[EpisodeRef]) -> Lat
     """Read the latents and controls of episodes into memory."""
     return LatentClips(
         latents=tuple(store.read(episode) for episode in episodes),
-        controls=tuple(episode.control_vectors for episode in episodes),
+        controls=tuple(control_rows(episode) for episode in episodes),
     )

@@ -56,6 +56,13 @@ def street(run: Path, source: str, progress: ProgressMaker = no_progress) -> Str
     return _from_recordings(run, folder)
 
 
+def short_name(source: str) -> str:
+    """Name of a source: the last part of the environment's id, or of the folder's path."""
+    if source.startswith("gym:"):
+        return Path(source.removeprefix("gym:")).name
+    return Path(source).resolve().name
+
+
 def frame_size(height: int, width: int) -> tuple[int, int]:
     """Choose a frame size near the game's own shape: at most 64 pixels a side, in steps of 16."""
     scale = LARGEST_SIDE / max(height, width)
@@ -91,7 +98,7 @@ def _from_environment(run: Path, source: str) -> Street:
         first_world_seed=1_000_000_000,
         split="held_out",
     )
-    made = _describe(run, info, source.partition(":")[2])
+    made = _describe(run, info, short_name(source))
     recordings = {"train": train, "held_out": held_out}
     return replace(made, recordings=recordings, games=dict.fromkeys(recordings, game))
 

@@ -6,6 +6,7 @@ to go on. This file does NOT know any game: a recipe hands it a :class:`Street`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from paracosm.collect.record import RecordConfig, record
 from paracosm.core.errors import DataError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.world_spec import PlayDefaults, Starts
+from paracosm.data.clips import control_rows
 from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.models.world_model import build_world
 from paracosm.train.stages import encode, inverse_dynamics, teacher, tokenizer
@@ -129,7 +131,13 @@ def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"]
 
 
 def choose_starts(episodes: tuple[EpisodeRef, ...], count: int) -> Starts:
-    """Cut start clips from the middles of episodes spread evenly over the recordings.
+    """Cut start clips from episodes spread evenly over the recordings, and evenly over each episode.
+
+    Where there are fewer places than asked for, as in one short video, there are fewer starts.
+
+    Args:
+        episodes: what may be cut.
+        count: starts wanted, >= 1; one of an episode is its middle.
 
     Raises:
         DataError: when no episode is long enough.
@@ -139,11 +147,14 @@ def choose_starts(episodes: tuple[EpisodeRef, ...], count: int) -> Starts:
         raise DataError(
             f"no episode has {2 * START_FRAMES} frames, so none can give a start; record longer episodes"
         )
-    picked = [long_enough[i * len(long_enough) // count] for i in range(count)]
+    picked = Counter(i * len(long_enough) // count for i in range(count))
     frames, controls = [], []
-    for episode in picked:
-        first = episode.num_frames // 2
-        first = min(first, episode.num_frames - START_FRAMES)
-        frames.append(episode.read_frames(first, first + START_FRAMES))
-        controls.append(episode.control_vectors[first : first + START_FRAMES - 1])
+    for index, number in picked.items():
+        episode = long_enough[index]
+        latest = episode.num_frames - START_FRAMES
+        places = {min(part * episode.num_frames // (number + 1), latest) for part in range(1, number + 1)}
+        vectors = control_rows(episode)
+        for first in sorted(places):
+            frames.append(episode.read_frames(first, first + START_FRAMES))
+            controls.append(vectors[first : first + START_FRAMES - 1])
     return Starts(frames=np.stack(frames), controls=np.stack(controls))

@@ -20,6 +20,11 @@ def report_file(world: str) -> Path:
     return FOLDER / f"{world}_first.json"
 
 
+def card_file(folder: Path) -> Path:
+    """Where the card of a world's folder stands: beside it, since the folder is replaced as a whole."""
+    return folder.with_suffix(".md")
+
+
 def figures_table(world: str, report: Report) -> str:
     """Lay a report out as Markdown: every figure, its interval, its anchors, and its target."""
     targets = {target.figure: target for target in TARGETS.get(f"game:{world}", ())}
@@ -45,7 +50,7 @@ def main() -> None:
     """Bring every card up to date."""
     for world, folder in bundled_worlds().items():
         if report_file(world).exists():
-            card = folder / "README.md"
+            card = card_file(folder)
             card.write_text(
                 fresh_card(card.read_text(), figures_table(world, read_report(report_file(world))))
             )

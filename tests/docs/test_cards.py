@@ -2,14 +2,14 @@
 
 import pytest
 
-from benchmarks.cards import BEGIN, END, figures_table, fresh_card, report_file
+from benchmarks.cards import BEGIN, END, card_file, figures_table, fresh_card, report_file
 from paracosm.core.figures import Figure, Report, not_computed, read_report
 from paracosm.zoo import bundled_worlds
 
 
 @pytest.mark.parametrize("world", sorted(bundled_worlds()))
 def test_a_card_shows_the_stored_report(world: str) -> None:
-    card = (bundled_worlds()[world] / "README.md").read_text()
+    card = card_file(bundled_worlds()[world]).read_text()
     assert card == fresh_card(card, figures_table(world, read_report(report_file(world))))
 
 

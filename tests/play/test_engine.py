@@ -339,3 +339,10 @@ def test_a_name_that_is_neither_bundled_nor_a_folder_is_refused() -> None:
         WorldError, match=r'"atlantis" is neither a bundled world \(.*\) nor a folder; pass a'
     ):
         open_model_world("atlantis")
+
+
+def test_a_closed_world_still_says_what_it_was() -> None:
+    world = open_model_world(str(tiny.shared_tiny_world()))
+    before = world.info
+    world.close()
+    assert world.info == before

@@ -96,7 +96,8 @@ class NeuralWorld:
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
         num_threads = config.num_threads or _count_cores()
-        self._backend: Backend | None = open_backend(config.backend, folder, spec, num_threads)
+        backend = open_backend(config.backend, folder, spec, num_threads)
+        self._backend: Backend | None = backend
         self._settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
@@ -104,6 +105,7 @@ class NeuralWorld:
         )
         check_levels(self._settings.levels)
         self._weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
+        self._engine = f"{backend.runtime}, weights {self._weights}"
         self._parameters = sum(
             count_parameters(folder / part.folder / WEIGHTS_FILE)
             for part in (spec.parts.tokenizer, spec.parts.dynamics)
@@ -127,7 +129,7 @@ class NeuralWorld:
             width=spec.width,
             controls=spec.controls,
             starts=("seed", "image", "clip"),
-            engine=f"{self._need_backend().runtime}, weights {self._weights}",
+            engine=self._engine,
             description=spec.description,
             details={
                 "denoise_steps": len(self._settings.levels),

@@ -344,7 +344,7 @@ def test_a_bad_archive_is_refused_and_does_not_crash_us(tmp_path: Path) -> None:
 def test_without_the_engine_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vizdoom", None)
     with pytest.raises(
-        MissingPackageError, match=r'vizdoom is not installed.*run: pip install "paracosm\[games\]"'
+        MissingPackageError, match=r'vizdoom is not installed.*run: pip install -e "\.\[games\]"'
     ):
         DoomWorld()
 

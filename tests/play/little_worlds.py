@@ -266,3 +266,13 @@ def opener(**kinds: type) -> WorldOpener:
 
     Opener.opened = []
     return Opener()
+
+
+class FakeClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -276,7 +276,7 @@ def test_the_clip_is_a_video_of_what_was_played(viewer: Viewer) -> None:
 
 def test_a_clip_without_the_video_package_names_the_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingPackageError, match=r'pip install "paracosm\[video\]"'):
+    with pytest.raises(MissingPackageError, match=r'pip install -e "\.\[video\]"'):
         make_mp4([encode_jpeg(np.zeros((8, 8, 3), np.uint8))], 10)
 
 

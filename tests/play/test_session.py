@@ -10,23 +10,13 @@ import pytest
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import DataError, WorldError
-from paracosm.play.beside import Beside
-from paracosm.play.inputs import Hands, InputQueue
-from paracosm.play.pacing import Pacer
+from paracosm.play.inputs import Hands
 from paracosm.play.replay import Verdict
 from paracosm.play.session import Notice, Session, Shown
 from paracosm.play.states import EDGES, IllegalStateError, SessionState, check_edge
 from paracosm.play.takes import Take
 from paracosm.play.timeline import Timeline, TimelineConfig, count_bytes
-from tests.play.little_worlds import FailingWorld, InexactWorld, RoomWorld, ShowingWorld, opener
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.play.little_worlds import FailingWorld, FakeClock, InexactWorld, RoomWorld, ShowingWorld, opener
 
 
 def make_session(world: type = ShowingWorld, **kwargs: object) -> tuple[Session, FakeClock]:
@@ -53,56 +43,7 @@ def images(shown: list[Shown]) -> list[bytes]:
     return [one.frame.image.tobytes() for one in shown]
 
 
-# Input
-
-
-def test_a_tap_shorter_than_a_tick_acts_in_exactly_one_step() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    queue.post(Hands(seq=1, held=frozenset({"Space"}), taps=frozenset({"Space"})))
-    queue.post(Hands(seq=2))
-    assert queue.take(space).control.keys == {"jump"}
-    assert queue.take(space).control.keys == set()
-
-
-def test_turns_between_two_ticks_are_summed_and_used_once() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    for seq in (1, 2, 3):
-        queue.post(Hands(seq=seq, look=(1.5, -0.5)))
-    assert queue.take(space).control.look == (4.5, -1.5)
-    assert queue.take(space).control.look == (0.0, 0.0)
-
-
-def test_a_flick_beyond_the_limit_goes_on_for_one_more_step_and_no_longer() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    queue.post(Hands(seq=1, look=(95.0, 0.0)))
-    assert [queue.take(space).control.look[0] for _ in range(3)] == [10.0, 10.0, 0.0]
-
-
-def test_a_held_turn_is_a_share_of_the_limit_in_every_step() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    queue.post(Hands(seq=1, turn=(0.5, -1.0)))
-    assert [queue.take(space).control.look for _ in range(2)] == [(5.0, -5.0)] * 2
-
-
-def test_codes_without_a_binding_mean_nothing() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    queue.post(Hands(seq=1, held=frozenset({"F5", "KeyW"})))
-    assert queue.take(space).control.keys == {"forward"}
-
-
-def test_the_newest_held_set_wins_and_its_number_is_echoed() -> None:
-    queue, space = InputQueue(), ShowingWorld().info.controls
-    queue.post(Hands(seq=1, clock=10.0, held=frozenset({"KeyW"})))
-    queue.post(Hands(seq=2, clock=12.0, held=frozenset({"KeyS"})))
-    taken = queue.take(space)
-    assert (taken.control.keys, taken.seq, taken.clock) == ({"back"}, 2, 12.0)
-
-
-def test_numbers_that_do_not_rise_are_refused() -> None:
-    queue = InputQueue()
-    queue.post(Hands(seq=3))
-    with pytest.raises(ValueError, match="seq 3 came after 3; number messages upwards"):
-        queue.post(Hands(seq=3))
+# Input and pace
 
 
 def test_an_instruction_is_given_with_one_step() -> None:
@@ -110,35 +51,6 @@ def test_an_instruction_is_given_with_one_step() -> None:
     session.input.instruct("it rains")
     shown = drive(session, 2)
     assert [one.control.text for one in shown] == ["it rains", None]
-
-
-# Pace
-
-
-def test_the_beat_is_steady_when_steps_start_a_little_late() -> None:
-    clock = FakeClock()
-    pacer = Pacer(10.0, clock)
-    starts = []
-    for lateness in (0.0, 0.03, 0.0, 0.05):
-        clock.now += pacer.delay_s() + lateness
-        starts.append(clock.now - 100.0)
-        pacer.started()
-    assert starts == pytest.approx([0.0, 0.13, 0.2, 0.35])
-
-
-def test_a_missed_deadline_starts_the_beat_anew_instead_of_rushing() -> None:
-    clock = FakeClock()
-    pacer = Pacer(10.0, clock)
-    pacer.started()
-    clock.now += 0.75
-    pacer.started()
-    assert pacer.missed == 1
-    assert pacer.delay_s() == pytest.approx(0.1)
-
-
-def test_an_impossible_pace_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(WorldError, match="pace 100 is not possible; use 0 for unpaced, or 1/8 to 8"):
-        Pacer(10.0, FakeClock()).set_factor(100)
 
 
 def test_unpaced_play_never_waits() -> None:
@@ -562,29 +474,6 @@ def test_an_agent_that_fails_hands_back_to_the_player() -> None:
     assert (session.state, session.driver) == (SessionState.PAUSED, "player")
     assert session.events() == [Notice(text="the agent failed (RuntimeError: no idea); play it yourself")]
     assert drive(session, 1)[0].index == 1
-
-
-def test_worlds_side_by_side_get_the_same_controls_and_one_start() -> None:
-    world = Beside([RoomWorld("true"), ShowingWorld("dream", size=(96, 128))])
-    first = world.reset(seed=2)
-    assert first.image.shape == (96, 256, 3)
-    assert (first.image[1:, :128] == first.image[1:, 128:]).all()
-    state = world.snapshot()
-    one = world.step(Control({"forward"}, (3.0, 0.0)))
-    world.restore(state)
-    again = world.step(Control({"forward"}, (3.0, 0.0)))
-    assert (one.image == again.image).all()
-    assert one.image[0, 128:132, 0].tolist() == [1, 0, 1, 131]
-    assert world.info.details == {"pane_1": "true", "pane_2": "dream"}
-
-
-def test_worlds_of_two_sizes_are_not_put_side_by_side() -> None:
-    with pytest.raises(
-        WorldError, match="worlds side by side need one frame size; got a 24 x 32, b 96 x 128"
-    ):
-        Beside([ShowingWorld("a"), RoomWorld("b")])
-    with pytest.raises(WorldError, match="1 world cannot stand beside itself; give two or more"):
-        Beside([ShowingWorld("a")])
 
 
 def test_an_empty_timeline_knows_its_first_moment() -> None:

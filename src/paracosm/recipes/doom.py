@@ -60,8 +60,11 @@ def shape() -> small.Shape:
 
 
 def tokenizer(run: Path) -> TokenizerStageConfig:
-    """Frames of 64 x 48 to 8 x 6 x 16 latents."""
-    return small.tokenizer(run, shape())
+    """Frames of 64 x 48 to 8 x 6 x 16 latents; busier textures than most, so twice the usual steps."""
+    config = small.tokenizer(run, shape())
+    return replace(
+        config, loop=replace(config.loop, num_steps=3000, optim=replace(config.loop.optim, decay_steps=1400))
+    )
 
 
 def dynamics(run: Path) -> TeacherStageConfig:

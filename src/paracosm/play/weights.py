@@ -6,8 +6,16 @@ import struct
 from pathlib import Path
 
 
+SCALE_SUFFIX = ":scale"
+"""Ends the name of the scales of weights stored as bytes: they say how to read weights and are none themselves."""
+
+
 def count_parameters(path: Path) -> int:
-    """Count the numbers in a safetensors file from its header."""
+    """Count the weights in a safetensors file from its header, however they are stored."""
     with path.open("rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return sum(
+        math.prod(entry["shape"])
+        for name, entry in header.items()
+        if name != "__metadata__" and not name.endswith(SCALE_SUFFIX)
+    )

@@ -5,9 +5,8 @@ import math
 import struct
 from pathlib import Path
 
-
 SCALE_SUFFIX = ":scale"
-"""Ends the name of the scales of weights stored as bytes: they say how to read weights and are none themselves."""
+"""Ends the name of the scales of weights stored as bytes: they tell how to read weights and are none."""
 
 
 def count_parameters(path: Path) -> int:

@@ -1,6 +1,7 @@
 """The loop: schedule, averages, locks, config checks, refusals."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paracosm.core.errors import BusyError, ConfigError, DataError
+from paracosm.core.errors import BusyError, ConfigError, DataError, MissingPackageError
 from paracosm.core.run_dir import RunDir
 from paracosm.train.loop import LoopConfig, train
 from paracosm.train.optim import OptimConfig, learning_rate, make_optimizer, update_average
@@ -135,3 +136,11 @@ def test_a_full_disk_keeps_the_older_checkpoint(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DataError, match=r"No space left on device.*free some space"):
         tokenizer.main(replace(config, loop=replace(config.loop, num_steps=2)))
     assert RunDir(config.run).checkpoint_steps() == [1]
+
+
+def test_logging_to_tensorboard_without_it_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with RunDir(tmp_path) as run, pytest.raises(MissingPackageError, match=r"\[tensorboard\]"):
+        train(Line(), loop(1, log_to="jsonl+tensorboard"), run)

@@ -111,3 +111,12 @@ def test_an_average_can_be_taken_from_a_checkpoint_only_once_there_is_one(street
 def test_an_empty_split_names_those_that_exist(street: Path) -> None:
     with pytest.raises(DataError, match=r'no episode of split "unseen"; it has \[\'train\'\]'):
         tokenizer.TokenizerStage(replace(tokenizer_config(street / "t", street / "data"), split="unseen"))
+
+
+def test_models_of_another_size_than_the_recording_are_refused_with_both(street: Path) -> None:
+    config = tokenizer_config(street / "size", street / "data")
+    with pytest.raises(ConfigError, match=r"frames of 32 x 64, the tokenizer is for 64 x 64"):
+        tokenizer.TokenizerStage(replace(config, model=replace(config.model, height=64)))
+    dynamics = config_of(street, "width")
+    with pytest.raises(ConfigError, match=r"has \d+ control numbers, the dynamics takes 99"):
+        teacher.TeacherStage(replace(dynamics, model=replace(dynamics.model, control_width=99)))

@@ -215,7 +215,7 @@ class _Sink:
         if config.log_to == "jsonl+tensorboard":
             from paracosm.core.extras import need
 
-            self._board = need("torch.utils.tensorboard", "train").SummaryWriter(
+            self._board = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(
                 str(run.path / "tensorboard")
             )
 

@@ -93,6 +93,7 @@ class TeacherStage:
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         dataset = Dataset(config.data)
+        _check_controls(dataset, config)
         episodes = select_episodes(dataset, config.split)
         self.clips = read_latent_clips(open_store(dataset, config.tokenizer), episodes)
         self.sampler = ClipSampler(self.clips.lengths, config.clip_frames, config.loop.seed)
@@ -149,6 +150,15 @@ class TeacherStage:
         real, made = (to_frames(self.tokenizer.decode(part.cpu())[0]).numpy() for part in (latents, dreamt))
         shown = slice(PREVIEW_CONTEXT - 1, None, 3)
         return contact_sheet([clip[i, shown] for i in range(PREVIEW_CLIPS) for clip in (real, made)], scale=2)
+
+
+def _check_controls(dataset: Dataset, config: TeacherStageConfig) -> None:
+    recorded = dataset.info.controls.width
+    if recorded != config.model.control_width:
+        raise ConfigError(
+            f"{config.data} has {recorded} control numbers, the dynamics takes {config.model.control_width}; "
+            "set model.control_width to the recording's: one for each key, then yaw and pitch"
+        )
 
 
 def _same_sizes(initial: FlowDynamics, config: TeacherStageConfig) -> FlowDynamics:

@@ -18,6 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream
 from paracosm.core.run_dir import RunDir
@@ -67,11 +68,13 @@ class TokenizerStage:
     """Networks and loss of the stage."""
 
     def __init__(self, config: TokenizerStageConfig) -> None:
+        dataset = Dataset(config.data)
+        _check_size(dataset, config)
         self.config = config
         with first_weights(config.loop.seed, "tokenizer"):
             self.networks: dict[str, nn.Module] = {"tokenizer": TokenizerVAE(config.model)}
         self.blocks: Sequence[nn.Module] = ()
-        episodes = select_episodes(Dataset(config.data), config.split)
+        episodes = select_episodes(dataset, config.split)
         self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)
         self.sampler = ClipSampler([len(clip) for clip in self.clips], config.clip_frames, config.loop.seed)
 
@@ -104,6 +107,16 @@ class TokenizerStage:
         made, _ = tokenizer.decoder(mean, None)
         rows = [rearrange(to_frames(part), "b 1 h w c -> b h w c").cpu().numpy() for part in (pixels, made)]
         return contact_sheet(rows)
+
+
+def _check_size(dataset: Dataset, config: TokenizerStageConfig) -> None:
+    recorded = (dataset.info.height, dataset.info.width)
+    made_for = (config.model.height, config.model.width)
+    if recorded != made_for:
+        raise ConfigError(
+            f"{config.data} has frames of {recorded[0]} x {recorded[1]}, the tokenizer is for "
+            f"{made_for[0]} x {made_for[1]}; set model.height and model.width to the recording's"
+        )
 
 
 def main(config: TokenizerStageConfig, progress: ProgressMaker = no_progress) -> Path:

@@ -30,6 +30,8 @@ FORMAT_VERSION = 1
 """Raised when world.json or the graphs' inputs change their meaning."""
 WEIGHTS_FILE = "model.safetensors"
 """Weights of a part, in its folder."""
+SCALE_SUFFIX = ":scale"
+"""Ends the name of the scales of weights stored as bytes: they tell how to read weights and are none."""
 
 
 @dataclass(frozen=True, kw_only=True)

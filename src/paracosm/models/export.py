@@ -22,12 +22,11 @@ from torch import Tensor, nn
 
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
-from paracosm.core.world_spec import WEIGHTS_FILE
+from paracosm.core.world_spec import SCALE_SUFFIX, WEIGHTS_FILE
 
 from .dynamics_flow import FlowDynamics
 from .frame_codec import DecodeFrame, EncodeFrame, first_states
 from .frame_step import FrameCondition, FrameStep, empty_ring
-from .storage import SCALE_SUFFIX
 from .tokenizer_vae import TokenizerVAE
 
 OPSET = 18

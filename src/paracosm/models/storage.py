@@ -13,10 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from paracosm.core.world_spec import SCALE_SUFFIX
+
 Storage = Literal["float32", "float16", "int8"]
 """Number type of stored weights."""
-SCALE_SUFFIX = ":scale"
-"""Ends the name of the scales of an int8 tensor."""
 LARGEST = 127
 """Largest int8; -128 stays unused, so that the code is symmetric."""
 

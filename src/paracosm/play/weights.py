@@ -5,8 +5,7 @@ import math
 import struct
 from pathlib import Path
 
-SCALE_SUFFIX = ":scale"
-"""Ends the name of the scales of weights stored as bytes: they tell how to read weights and are none."""
+from paracosm.core.world_spec import SCALE_SUFFIX
 
 
 def count_parameters(path: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from paracosm.data.reader import EpisodeRef
 
 from .rollouts import Rollout
 
+LevelSplit = Literal["seen_level", "unseen_level"]
+"""A seen level in an episode never learnt from, or a level that no training episode shows."""
 START_FRAMES = 4
 """Frames of a start clip: enough to show speed and turn."""
 NUM_NOISE_SEEDS = 3
@@ -32,11 +35,13 @@ class Case:
         name: episode and frame, e.g. "episode-000012@310".
         rollout: how a world is brought there, and the controls that followed.
         truth: uint8 (steps, h, w, 3), the true frame after each control.
+        split: whether the world was trained on this level (in other episodes) or never saw it.
     """
 
     name: str
     rollout: Rollout
     truth: np.ndarray
+    split: LevelSplit = "seen_level"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +67,28 @@ class Run:
         name: as for a case.
         rollout: how a world is brought there, and all controls.
         segments: where the controls come from, in order.
+        split: as for a case.
     """
 
     name: str
     rollout: Rollout
     segments: tuple[Segment, ...]
+    split: LevelSplit = "seen_level"
+
+
+class CaseSource(Protocol):
+    """Where cases come from: the user's recordings, or a case set that ships with the package.
+
+    It travels to worker processes, and gives the same cases in each.
+    """
+
+    def cases(self, count: int, steps: int, near: bool) -> Sequence[Case]:
+        """Short cases: ``count`` of the main split, and half as many of the other where there is one."""
+        ...
+
+    def runs(self, count: int, steps: int) -> Sequence[Run]:
+        """Long runs of the main split."""
+        ...
 
 
 def choose_cases(

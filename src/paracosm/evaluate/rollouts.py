@@ -11,7 +11,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -104,15 +104,26 @@ def play(world: World, rollout: Rollout) -> np.ndarray:
     Returns:
         uint8 (steps, h, w, 3), the frame after each control.
     """
+    return play_with_truth(world, rollout)[0]
+
+
+def play_with_truth(world: World, rollout: Rollout) -> tuple[np.ndarray, list[Mapping[str, Any]]]:
+    """Play one rollout as :func:`play` does, and keep what the world knew.
+
+    Returns:
+        The frames, and the truth of each (``Frame.truth``; {} where the world knows nothing).
+    """
     begin(world, rollout)
     info = world.info
     frames = np.empty((len(rollout.controls), info.height, info.width, 3), np.uint8)
+    truths = []
     for index, control in enumerate(rollout.controls):
         frame = world.step(control)
         frames[index] = frame.image
+        truths.append(frame.truth)
         if frame.truth.get("ended"):
             world.reset(sub_seed(rollout.seed, "goes on", index))
-    return frames
+    return frames, truths
 
 
 def play_all(

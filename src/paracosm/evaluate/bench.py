@@ -1,0 +1,170 @@
+"""The bench that parts work at: the world, the true game, cases, judges, and what other parts kept.
+
+A bench is light and travels to worker processes; each process opens its own world and loads its own judges,
+once, when first asked. This file does NOT choose cases, and knows no metric.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paracosm.core.errors import DataError
+from paracosm.core.world import World, WorldInfo
+from paracosm.models.inverse_dynamics import InverseDynamics
+
+from .cases import Case, CaseSource, Run
+from .encoder import TokenizerJudge
+from .long_runs import RealGame
+from .part import Result
+from .rollouts import Rollout, Subject, play, play_with_truth
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig:
+    """What every process needs to set up the same bench.
+
+    Attributes:
+        subject: the world measured.
+        game: the true game, put into the same states.
+        info: what the world says of itself.
+        source: where cases and runs come from.
+        reader: model folder of inverse dynamics, or None.
+        encoder: model folder of the world's tokenizer, or None.
+        real: what real frames look like, or None.
+    """
+
+    subject: Subject
+    game: Subject
+    info: WorldInfo
+    source: CaseSource
+    reader: Path | None = None
+    encoder: Path | None = None
+    real: RealGame | None = None
+
+
+@dataclass
+class Bench:
+    """Everything that parts share; the same in every process."""
+
+    config: BenchConfig
+    finished: dict[str, list[Result]] = field(default_factory=dict)
+    _open: dict[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open worlds and loaded networks behind: the other process opens its own."""
+        return {"config": self.config, "finished": self.finished, "_open": {}}
+
+    @property
+    def info(self) -> WorldInfo:
+        """What the world measured says of itself: pace, size, controls."""
+        return self.config.info
+
+    def cases(self, count: int, steps: int, *, near: bool = False) -> Mapping[str, Case]:
+        """Short cases by name, of both splits where there are both: ``case.split`` tells.
+
+        Args:
+            count: cases of the main split; half as many of the other.
+            steps: controls and true frames of each.
+            near: only cases that the true game reaches within a few hundred steps.
+        """
+        key = f"cases {count} {steps} {near}"
+        if key not in self._open:
+            self._open[key] = {case.name: case for case in self.config.source.cases(count, steps, near)}
+        return self._open[key]
+
+    def runs(self, count: int, steps: int) -> Mapping[str, Run]:
+        """Long runs by name: a start and minutes of controls that players gave."""
+        key = f"runs {count} {steps}"
+        if key not in self._open:
+            self._open[key] = {run.name: run for run in self.config.source.runs(count, steps)}
+        return self._open[key]
+
+    def world(self) -> World:
+        """The world measured, open; one a process, so begin it anew for every unit."""
+        return self._opened("world", self.config.subject)
+
+    def true_game(self, config: Any = None) -> World:
+        """The true game, open; one a process and config.
+
+        Args:
+            config: JSON values of another config (monsters, another map); None takes that of the cases.
+
+        Raises:
+            MissingPackageError: when it is not installed.
+        """
+        if config is None:
+            return self._opened("game", self.config.game)
+        name = f"game {json.dumps(config, sort_keys=True)}"
+        game = self.config.game
+        return self._opened(name, Subject(name=game.name, opener=game.opener, config=config))
+
+    def play(self, rollout: Rollout) -> np.ndarray:
+        """Play a rollout in the world measured: uint8 (steps, h, w, 3), the frame after each control."""
+        return play(self.world(), rollout)
+
+    def play_true(self, rollout: Rollout) -> tuple[np.ndarray, list[Mapping[str, Any]]]:
+        """Play a rollout in the true game, put into the same state.
+
+        Returns:
+            The frames as :meth:`play` gives them, and what the game knew at each (``Frame.truth``).
+        """
+        return play_with_truth(self.true_game(rollout.recipe.config), rollout)
+
+    @property
+    def reader(self) -> InverseDynamics | None:
+        """Inverse dynamics that reads controls from frames, or None."""
+        return self._loaded("reader", self.config.reader, InverseDynamics.load)
+
+    @property
+    def encoder(self) -> TokenizerJudge | None:
+        """The world's own frozen tokenizer as a judge, or None."""
+        return self._loaded("encoder", self.config.encoder, TokenizerJudge)
+
+    @property
+    def real(self) -> RealGame | None:
+        """What real frames look like (band, places, stillness), or None."""
+        return self.config.real
+
+    def results(self, part: str) -> Sequence[Result]:
+        """Finished units of a part named in ``needs``, status ok only, in the order of its units."""
+        return [result for result in self.finished.get(part, []) if result.status == "ok"]
+
+    def result(self, part: str, key: str) -> Result:
+        """One of them.
+
+        Raises:
+            DataError: when that unit failed or was skipped; says why.
+        """
+        for result in self.finished.get(part, []):
+            if result.unit.key == key and result.status == "ok":
+                return result
+            if result.unit.key == key:
+                raise DataError(f"needs {part} {key}, which {result.status}: {result.reason}")
+        raise DataError(f"needs {part} {key}, which was not run; run the part {part} first")
+
+    def close(self) -> None:
+        """Close the worlds that this process opened."""
+        for value in self._open.values():
+            if hasattr(value, "close"):
+                with contextlib.suppress(Exception):
+                    value.close()
+        self._open.clear()
+
+    def _opened(self, name: str, subject: Subject) -> World:
+        if name not in self._open:
+            self._open[name] = subject.open()
+        return self._open[name]
+
+    def _loaded(self, name: str, folder: Path | None, load: Any) -> Any:
+        if folder is None:
+            return None
+        if name not in self._open:
+            self._open[name] = load(folder)
+        return self._open[name]

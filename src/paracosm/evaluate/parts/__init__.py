@@ -1,0 +1,1 @@
+"""Parts of the suites: what each plays, keeps and measures."""

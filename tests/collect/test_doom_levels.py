@@ -146,6 +146,7 @@ def test_room_at_tells_rooms_from_passages() -> None:
         ({"max_floor": 200}, "max_floor 200 is out of range; use 0 to 96"),
         ({"furniture": 5}, "furniture 5 is out of range; use 0 to 4"),
         ({"monsters": 50}, "monsters 50 is out of range; use 0 to 20"),
+        ({"texture_scale": 0.0}, "texture_scale 0.0 is out of range; use 0.5 to 4"),
     ],
 )
 def test_a_level_config_out_of_range_is_refused(change: dict[str, float], text: str) -> None:
@@ -185,3 +186,15 @@ def _picture_names(data: bytes) -> set[str]:
             for place in struct.unpack_from(f"<{textures}i", data, offset + 4):
                 names.add(data[offset + place : offset + place + 8].split(b"\0")[0].decode("ascii"))
     return names
+
+
+def test_a_larger_texture_scale_repaints_the_same_level() -> None:
+    plain, large = make_level(94), make_level(94, LevelConfig(texture_scale=2.0))
+    assert [region.rect for region in large.regions] == [region.rect for region in plain.regions]
+    assert large.things == plain.things
+    sizes = {
+        after.sector.walls[0].size / before.sector.walls[0].size
+        for before, after in zip(plain.regions, large.regions, strict=True)
+        if before.sector and after.sector and not after.sector.door
+    }
+    assert sizes == {2.0}

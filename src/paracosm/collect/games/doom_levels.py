@@ -67,6 +67,9 @@ class LevelConfig:
     """Decorations in a room without pillars, 0 to 4."""
     monsters: int = 0
     """Monsters in the level, 0 to 20; the player cannot be hurt, but they can be shot."""
+    texture_scale: float = 1.0
+    """How much larger walls, floors and ceilings are painted, 0.5 to 4; fine patterns flicker in small
+    frames."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):
@@ -81,6 +84,8 @@ class LevelConfig:
             raise ConfigError(f"monsters {self.monsters} is out of range; use 0 to 20")
         if not 0 <= self.furniture <= 4:
             raise ConfigError(f"furniture {self.furniture} is out of range; use 0 to 4")
+        if not 0.5 <= self.texture_scale <= 4.0:
+            raise ConfigError(f"texture_scale {self.texture_scale} is out of range; use 0.5 to 4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +167,7 @@ def make_level(seed: int, config: LevelConfig | None = None) -> Level:
     for room, theme, pillared in zip(rooms, themes, pillars, strict=True):
         _furnish(room, theme, pillared, config, rng, regions, things)
     for link in links:
-        regions += _paint_link(link, rooms, rng)
+        regions += _paint_link(link, rooms, config, rng)
     things += _place_monsters(rooms, config, stream(seed, "doom monsters"))
     start_x, start_y = rooms[0].rect.center
     things.insert(0, Thing(kind=1, x=round(start_x), y=round(start_y)))
@@ -310,13 +315,14 @@ def _furnish(
     things: list[Thing],
 ) -> None:
     """Paint a room and put its furniture into the strip between the walls and the free rectangle."""
-    tall = (room.ceiling - room.floor) / TEXTURE_HEIGHT
+    tall = config.texture_scale * (room.ceiling - room.floor) / TEXTURE_HEIGHT
+    flat = 2.0 * config.texture_scale
     east, north, west, south = theme.walls
     sector = Sector(
         floor=room.floor,
         ceiling=room.ceiling,
-        floor_picture=enlarge(theme.floor, 2.0),
-        ceiling_picture=Picture(texture=SKY_FLAT) if room.sky else enlarge(theme.ceiling, 2.0),
+        floor_picture=enlarge(theme.floor, flat),
+        ceiling_picture=Picture(texture=SKY_FLAT) if room.sky else enlarge(theme.ceiling, flat),
         walls=(enlarge(east, tall), enlarge(north, tall), enlarge(west, tall), enlarge(south, tall)),
         light=255 if room.sky else int(rng.choice([208, 224, 240, 255])),
     )
@@ -341,7 +347,7 @@ def _furnish(
                 )
             )
     if rng.random() < config.platform_share:
-        _raise_platform(room, sector, theme, rng, regions)
+        _raise_platform(room, sector, theme, flat, rng, regions)
 
 
 def _place_monsters(rooms: list[Room], config: LevelConfig, rng: np.random.Generator) -> list[Thing]:
@@ -355,19 +361,26 @@ def _place_monsters(rooms: list[Room], config: LevelConfig, rng: np.random.Gener
 
 
 def _raise_platform(
-    room: Room, sector: Sector, theme: Theme, rng: np.random.Generator, regions: list[Region]
+    room: Room,
+    sector: Sector,
+    theme: Theme,
+    flat: float,
+    rng: np.random.Generator,
+    regions: list[Region],
 ) -> None:
     middle_x, middle_y = (round(value) for value in room.free.center)
     half, rise = int(rng.choice([40, 48, 56])), int(rng.choice([8, 16, 24]))
     rect = Rect(x0=middle_x - half, y0=middle_y - half, x1=middle_x + half, y1=middle_y + half)
-    raised = replace(sector, floor=room.floor + rise, floor_picture=enlarge(theme.ceiling, 2.0))
+    raised = replace(sector, floor=room.floor + rise, floor_picture=enlarge(theme.ceiling, flat))
     regions.append(Region(rect=rect, sector=raised))
 
 
-def _paint_link(link: Link, rooms: list[Room], rng: np.random.Generator) -> list[Region]:
+def _paint_link(link: Link, rooms: list[Room], config: LevelConfig, rng: np.random.Generator) -> list[Region]:
     """The passage as one piece, as a flight of steps, or as a passage with a door leaf in its middle."""
     first, second = (rooms[i] for i in link.rooms)
-    wall, floor_picture = (Picture(texture=name) for name in PASSAGES[rng.integers(len(PASSAGES))])
+    wall, floor_picture = (
+        Picture(texture=name, size=config.texture_scale) for name in PASSAGES[rng.integers(len(PASSAGES))]
+    )
     track = Picture(texture="DOORTRAK")
     door_texture = DOORS[rng.integers(len(DOORS))]
     steps = max(1, abs(first.floor - second.floor) // 12)

@@ -93,6 +93,20 @@ def test_training_can_begin_with_given_weights_of_the_same_sizes_only(street: Pa
         teacher.TeacherStage(replace(begun, model=replace(begun.model, depth=1)))
 
 
+def test_a_tokenizer_can_begin_with_given_weights(street: Path, tmp_path: Path) -> None:
+    folder = tokenizer.main(tokenizer_config(tmp_path / "first", street / "data", num_steps=1))
+    begun = replace(tokenizer_config(tmp_path / "second", street / "data", num_steps=1), initial=folder)
+    stage = tokenizer.TokenizerStage(begun)
+    given = TokenizerVAE.load(folder).state_dict()
+    assert all(
+        torch.equal(value, given[name]) for name, value in stage.networks["tokenizer"].state_dict().items()
+    )
+    with pytest.raises(ConfigError, match="choose weights of the same sizes"):
+        tokenizer.TokenizerStage(
+            replace(begun, model=replace(begun.model, latent_channels=begun.model.latent_channels + 1))
+        )
+
+
 def test_latents_of_another_tokenizer_are_not_taken(street: Path, tmp_path: Path) -> None:
     other = tokenizer.main(tokenizer_config(tmp_path / "other", street / "data", num_steps=1))
     with pytest.raises(DataError, match="is missing; run the encode stage first"):

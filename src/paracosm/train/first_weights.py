@@ -5,10 +5,13 @@ Layers draw theirs from torch's global stream, which is put back behind them.
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.rng import sub_seed
+from paracosm.models.base import Model
 
 
 @contextlib.contextmanager
@@ -22,3 +25,19 @@ def first_weights(seed: int, name: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(sub_seed(seed, f"{name} weights"))  # noqa: TID251
         yield
+
+
+def begin_with(model: Model, folder: Path) -> None:
+    """Give a model the weights of a model folder.
+
+    Raises:
+        ConfigError: when the folder holds a model of other sizes.
+        DataError: when the folder is incomplete.
+    """
+    initial = type(model).load(folder)
+    if initial.config != model.config:
+        raise ConfigError(
+            f"{folder} holds {initial.config}, the stage trains {model.config}; "
+            "choose weights of the same sizes"
+        )
+    model.load_state_dict(initial.state_dict())

@@ -29,7 +29,7 @@ from paracosm.models.pixels import to_frames
 from paracosm.models.rollout import next_frame
 from paracosm.models.tokenizer_vae import TokenizerVAE
 from paracosm.nn.kv_cache import KVCache
-from paracosm.train.first_weights import first_weights
+from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
 from paracosm.train.state import load_average
@@ -89,7 +89,7 @@ class TeacherStage:
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = FlowDynamics(config.model)
         if config.initial is not None:
-            dynamics.load_state_dict(_same_sizes(FlowDynamics.load(config.initial), config).state_dict())
+            begin_with(dynamics, config.initial)
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         dataset = Dataset(config.data)
@@ -159,15 +159,6 @@ def _check_controls(dataset: Dataset, config: TeacherStageConfig) -> None:
             f"{config.data} has {recorded} control numbers, the dynamics takes {config.model.control_width}; "
             "set model.control_width to the recording's: one for each key, then yaw and pitch"
         )
-
-
-def _same_sizes(initial: FlowDynamics, config: TeacherStageConfig) -> FlowDynamics:
-    if initial.config != config.model:
-        raise ConfigError(
-            f"{config.initial} holds {initial.config}, the stage trains {config.model}; "
-            "choose weights of the same sizes"
-        )
-    return initial
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.reader import Dataset
 from paracosm.models.pixels import to_frames, to_pixels
 from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
-from paracosm.train.first_weights import first_weights
+from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.losses import edge_loss, kl_to_normal, psnr_db
 from paracosm.train.previews import contact_sheet
@@ -50,6 +50,9 @@ class TokenizerStageConfig:
     """sizes of the tokenizer"""
     loop: LoopConfig
     """length, optimiser, logging"""
+    initial: Path | None = None
+    """tokenizer folder whose weights the run begins with, e.g. that of a like game; nothing begins from
+    random weights"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 64
@@ -72,7 +75,10 @@ class TokenizerStage:
         _check_size(dataset, config)
         self.config = config
         with first_weights(config.loop.seed, "tokenizer"):
-            self.networks: dict[str, nn.Module] = {"tokenizer": TokenizerVAE(config.model)}
+            tokenizer = TokenizerVAE(config.model)
+        if config.initial is not None:
+            begin_with(tokenizer, config.initial)
+        self.networks: dict[str, nn.Module] = {"tokenizer": tokenizer}
         self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(dataset, config.split)
         self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)

@@ -6,7 +6,7 @@ backends are wrapped around ``denoise`` and ``write`` by the caller.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from paracosm.core.errors import ConfigError
@@ -40,9 +40,15 @@ def check_levels(levels: Sequence[float]) -> None:
 
 
 def next_frame(
-    denoise: Denoise, write: Write, noise: Any, levels: Sequence[float], control: Any, cache: Any
+    denoise: Denoise,
+    write: Write,
+    noise: Any,
+    levels: Sequence[float],
+    control: Any,
+    cache: Any,
+    fresh: Callable[[int], Any] | None = None,
 ) -> tuple[Any, Any]:
-    """Make one frame and write it to the cache.
+    """Make one frame, or one block of frames, and write it to the cache.
 
     Args:
         denoise: one network pass.
@@ -51,6 +57,8 @@ def next_frame(
         levels: noise levels of the passes, falling from 1.
         control: what leads to this frame; handed through.
         cache: the frames before; handed through.
+        fresh: draws new noise after pass 0, 1, ..., so that the next pass starts from the clean prediction
+            noised anew, as students of a few steps are trained to; None follows the straight line instead.
 
     Returns:
         Clean latents of the frame, and the cache that holds it.
@@ -59,7 +67,12 @@ def next_frame(
     clean = noise
     for index, level in enumerate(levels):
         clean = denoise(x, level, control, cache)
-        if index + 1 < len(levels):
+        if index + 1 == len(levels):
+            break
+        following = levels[index + 1]
+        if fresh is None:
             # One Euler step along the straight line from the clean prediction through x.
-            x = clean + (x - clean) * (levels[index + 1] / level)
+            x = clean + (x - clean) * (following / level)
+        else:
+            x = clean * (1.0 - following) + fresh(index) * following
     return clean, write(clean, control, cache)

@@ -26,3 +26,22 @@ class NumberEmbedding(nn.Module):
         """Embed numbers (...) as (..., width)."""
         angle = x[..., None].float() * self.frequencies
         return self.leave(nn.functional.silu(self.enter(torch.cat([angle.cos(), angle.sin()], -1))))
+
+
+def sinusoid(x: Tensor, width: int, theta: float = 10_000.0) -> Tensor:
+    """Cosines, then sines, of a number at ``width`` / 2 frequencies from 1 down to 1 / theta.
+
+    Angles are formed in float64: timesteps reach 1,000, where float32 would already blur the fastest pairs.
+
+    Args:
+        x: (...).
+        width: numbers out, even.
+        theta: base of the frequencies.
+
+    Returns:
+        float64 (..., width).
+    """
+    half = width // 2
+    exponents = torch.arange(half, device=x.device, dtype=torch.float64) / half
+    angle = x.double()[..., None] * theta**-exponents
+    return torch.cat([angle.cos(), angle.sin()], -1)

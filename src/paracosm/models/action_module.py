@@ -71,7 +71,7 @@ class ActionModuleConfig:
 
 
 def window_rows(first: int, count: int, rows: int, frames_per_latent: int) -> list[list[int]]:
-    """Say which rows of controls latent frames see: latent n sees 4 n - 12 .. 4 n - 1 for 12 rows of 4 a latent.
+    """Say which rows of controls latent frames see: 4 n - 12 .. 4 n - 1 for latent n, 12 rows and 4 a latent.
 
     Row i acts between frame i and frame i + 1, and latent n ends with frame 4 n: so the last row seen is the
     one that leads to the latent's last frame. Numbers below 0 become 0: before the start, the first row was
@@ -153,6 +153,7 @@ class MouseAttention(nn.Module):
         )
         self.enter = nn.Linear(inner, 3 * inner, bias=False)
         self.leave = _silent(inner, width)
+        _keep_unused_gains(self, inner // config.heads)
 
     def forward(
         self, x: Tensor, rows: Tensor, tables: tuple[Table, Table], past: Pair | None, seen: Tensor | None
@@ -185,6 +186,7 @@ class KeyboardAttention(nn.Module):
         self.query = nn.Linear(width, inner, bias=False)
         self.enter = nn.Linear(config.embedding * config.rows, 2 * inner, bias=False)
         self.leave = _silent(inner, width)
+        _keep_unused_gains(self, inner // config.heads)
 
     def forward(
         self, x: Tensor, rows: Tensor, tables: tuple[Table, Table], past: Pair | None, seen: Tensor | None
@@ -220,3 +222,12 @@ def _silent(inner: int, width: int) -> nn.Linear:
     leave = nn.Linear(inner, width, bias=False)
     nn.init.zeros_(leave.weight)
     return leave
+
+
+def _keep_unused_gains(module: nn.Module, head_width: int) -> None:
+    """Hold the gains of the query and key norms, which the published network stores and never applies.
+
+    As buffers they travel with the weights, so that a file is kept whole, and no optimiser touches them.
+    """
+    module.register_buffer("unused_query_gain", torch.ones(head_width))
+    module.register_buffer("unused_key_gain", torch.ones(head_width))

@@ -6,6 +6,7 @@ and loads them, and does NOT know training.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,13 +49,7 @@ class Model(nn.Module):
             folder: replaced as a whole when it exists.
             storage: number type of the stored weights; see :mod:`.storage`.
         """
-        tensors = to_disk(self.state_dict(), storage)
-        with whole_folder(folder) as partial:
-            config = {"format_version": FORMAT_VERSION, "kind": self.kind, "config": to_json(self.config)}
-            write_json(partial / "config.json", config)
-            save_file(tensors, partial / "model.safetensors")
-            # safetensors makes the file private; a package's data is not
-            (partial / "model.safetensors").chmod(0o644)
+        save_tensors(self, to_disk(self.state_dict(), storage), folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -82,6 +77,22 @@ class Model(nn.Module):
                 )
         model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
         return model.eval()
+
+
+def save_tensors(model: Model, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write a model folder whose weights come from elsewhere, in the number types they have.
+
+    Args:
+        model: says kind and config; may be on the meta device.
+        tensors: what its state dict would hold.
+        folder: replaced as a whole when it exists.
+    """
+    with whole_folder(folder) as partial:
+        config = {"format_version": FORMAT_VERSION, "kind": model.kind, "config": to_json(model.config)}
+        write_json(partial / "config.json", config)
+        save_file(dict(tensors), partial / "model.safetensors")
+        # safetensors makes the file private; a package's data is not
+        (partial / "model.safetensors").chmod(0o644)
 
 
 def read_config(folder: Path, kind: str) -> dict[str, Any]:

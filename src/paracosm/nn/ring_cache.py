@@ -1,4 +1,4 @@
-"""Keys and values of past frames for networks that write several frames at once: window, sink, several tracks.
+"""Keys and values of past frames where several are written at once: a ring with window, sink and tracks.
 
 A ring is a value: it is passed in and returned, and what was handed out never changes. Keys are kept before
 rotation, so that a position is where an entry lies now. Which frame lies in which slot is kept in Python

@@ -1,4 +1,4 @@
-"""Attention of published video transformers: separate projections, queries and keys normed over the full width.
+"""Attention of published video transformers: queries and keys are normed over the full width.
 
 Self attention takes the keys of a cache beside its own, cross attention those of a context that was projected
 once. This file does NOT know positions: callers rotate.

@@ -1,0 +1,323 @@
+"""Matrix-Game 2.0's transformer: the published config and tensor names, and how they become ours.
+
+Nothing of a file may stay unused and nothing may be missing: names go one to one. Patches are published as a
+convolution and are a product here; the gains of the action modules' norms, which the published network never
+applies, are kept as buffers that ours never applies either. This file does NOT know the picture codec, the
+image encoder, or how worlds are played.
+
+Source: Skywork/Matrix-Game-2.0, MIT; names and shapes as derived from the published configs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.files import read_json
+from paracosm.models.action_module import ActionModuleConfig
+from paracosm.models.base import save_tensors
+from paracosm.models.dynamics_video import VideoDynamics, VideoDynamicsConfig
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "model."
+"""Stands before every name in the distilled files, and not in the foundation model's."""
+KEY_TENSOR = "patch_embedding.weight"
+"""A tensor that every transformer of this family has: its file is known by it."""
+LATENTS_PER_BLOCK = 3
+"""Latent frames made at once, by all published variants."""
+
+_OUTSIDE = {
+    "patch_embedding": "enter",
+    "time_embedding.0": "time.0",
+    "time_embedding.2": "time.2",
+    "time_projection.1": "time_vectors.1",
+    "img_emb.proj.0": "context.0",
+    "img_emb.proj.1": "context.1",
+    "img_emb.proj.3": "context.3",
+    "img_emb.proj.4": "context.4",
+    "head.head": "head.leave",
+    "head.modulation": "head.shifts",
+}
+_ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "leave"}
+_BLOCK = {
+    "modulation": "shifts",
+    **{f"self_attn.{theirs}": f"self_attention.{ours}" for theirs, ours in _ATTENTION.items()},
+    "self_attn.norm_q.weight": "self_attention.query_gain",
+    "self_attn.norm_k.weight": "self_attention.key_gain",
+    **{f"cross_attn.{theirs}": f"cross.{ours}" for theirs, ours in _ATTENTION.items()},
+    "cross_attn.norm_q.weight": "cross.query_gain",
+    "cross_attn.norm_k.weight": "cross.key_gain",
+    "norm3": "cross_norm",
+    "ffn.0": "feed_forward.0",
+    "ffn.2": "feed_forward.2",
+    "action_model.mouse_mlp.0": "actions.mouse.mix.0",
+    "action_model.mouse_mlp.2": "actions.mouse.mix.2",
+    "action_model.mouse_mlp.3": "actions.mouse.mix.3",
+    "action_model.t_qkv": "actions.mouse.enter",
+    "action_model.proj_mouse": "actions.mouse.leave",
+    "action_model.keyboard_embed.0": "actions.keyboard.embed.0",
+    "action_model.keyboard_embed.2": "actions.keyboard.embed.2",
+    "action_model.mouse_attn_q": "actions.keyboard.query",
+    "action_model.keyboard_attn_kv": "actions.keyboard.enter",
+    "action_model.proj_keyboard": "actions.keyboard.leave",
+    "action_model.img_attn_q_norm.weight": "actions.mouse.unused_query_gain",
+    "action_model.img_attn_k_norm.weight": "actions.mouse.unused_key_gain",
+    "action_model.key_attn_q_norm.weight": "actions.keyboard.unused_query_gain",
+    "action_model.key_attn_k_norm.weight": "actions.keyboard.unused_key_gain",
+}
+"""Their names to ours inside a block; endings .weight and .bias stay."""
+
+_KNOWN_CONFIG = {
+    "model_type": "i2v",
+    "patch_size": [1, 2, 2],
+    "qk_norm": True,
+    "cross_attn_norm": True,
+    "inject_sample_info": False,
+    "window_size": [-1, -1],
+    "eps": 1e-6,
+}
+"""Settings that this family may have and the one value that is built here."""
+_IDLE_CONFIG = {"text_len", "text_dim", "_class_name", "_diffusers_version", "_name_or_path"}
+"""Settings that change nothing in the network."""
+
+
+def read_published_config(document: Mapping[str, Any], block: int = LATENTS_PER_BLOCK) -> VideoDynamicsConfig:
+    """Turn a published config.json into ours.
+
+    Args:
+        document: the file's JSON.
+        block: latent frames made at once; the published file does not say.
+
+    Raises:
+        ConfigError: when a setting is missing or has a value that is not built here.
+    """
+    _check_known(document, _KNOWN_CONFIG, "")
+    actions = _get(document, "action_config", dict)
+    _check_known(actions, {"patch_size": [1, 2, 2], "qk_norm": True, "qkv_bias": False}, "action_config.")
+    width, out = _get(document, "dim", int), _get(document, "out_dim", int)
+    if _get(actions, "img_hidden_size", int) != width:
+        raise ConfigError(
+            f"action_config.img_hidden_size {actions['img_hidden_size']} is not dim {width}; the action "
+            "module adds to the same stream, so both must agree"
+        )
+    known = {*_CONFIG_KEYS, *_KNOWN_CONFIG, *_IDLE_CONFIG}
+    for key in sorted(set(document) - known):
+        logger.warning("config.json: %s = %r is not known and not used", key, document[key])
+    window = _get(document, "local_attn_size", int)
+    return VideoDynamicsConfig(
+        latent_channels=out,
+        condition_channels=_get(document, "in_dim", int) - out,
+        patch=2,
+        width=width,
+        depth=_get(document, "num_layers", int),
+        heads=_get(document, "num_heads", int),
+        hidden=_get(document, "ffn_dim", int),
+        time_width=_get(document, "freq_dim", int),
+        context_width=IMAGE_TOKEN_WIDTH,
+        block=block,
+        window=max(0, window),
+        sink=int(document.get("sink_size", 0)),
+        positions="window",
+        action_layers=tuple(_get(actions, "blocks", list)),
+        actions=_read_actions(actions),
+    )
+
+
+IMAGE_TOKEN_WIDTH = 1280
+"""Numbers of an image token: CLIP ViT-H/14's, and a literal in the published network."""
+_CONFIG_KEYS = {
+    "dim",
+    "num_layers",
+    "num_heads",
+    "ffn_dim",
+    "freq_dim",
+    "in_dim",
+    "out_dim",
+    "local_attn_size",
+    "sink_size",
+    "action_config",
+}
+
+
+def _read_actions(actions: Mapping[str, Any]) -> ActionModuleConfig:
+    has_mouse, has_keys = bool(actions.get("enable_mouse", True)), bool(actions.get("enable_keyboard", True))
+    heads, turned = _get(actions, "heads_num", int), _get(actions, "rope_dim_list", list)
+    keyboard_width = _get(actions, "keyboard_hidden_dim", int)
+    mouse_width = _get(actions, "mouse_hidden_dim", int) if has_mouse else keyboard_width
+    for key, width in (("keyboard_hidden_dim", keyboard_width), ("mouse_hidden_dim", mouse_width)):
+        if width != heads * sum(turned):
+            raise ConfigError(
+                f"action_config.{key} {width} over {heads} heads is not rope_dim_list {turned}, which "
+                f"sums to {sum(turned)}; use {heads * sum(turned)}"
+            )
+    return ActionModuleConfig(
+        keys=_get(actions, "keyboard_dim_in", int) if has_keys else 0,
+        mouse=_get(actions, "mouse_dim_in", int) if has_mouse else 0,
+        frames_per_latent=_get(actions, "vae_time_compression_ratio", int),
+        window=_get(actions, "windows_size", int),
+        heads=heads,
+        keyboard_width=keyboard_width,
+        mouse_width=mouse_width,
+        embedding=_get(actions, "hidden_size", int),
+        turned_pairs=turned[0] // 2,
+        theta=float(_get(actions, "rope_theta", int)),
+    )
+
+
+def convert_network(folder: Path, out: Path, block: int = LATENTS_PER_BLOCK) -> VideoDynamics:
+    """Turn a folder with config.json and one safetensors file into a model folder of ours.
+
+    Args:
+        folder: as published, e.g. base_distilled_model.
+        out: model folder, replaced when it exists; numbers are stored in the type they came in.
+        block: latent frames made at once.
+
+    Returns:
+        The network, float32, in eval mode.
+
+    Raises:
+        DataError: when a file is missing, truncated, or does not fit the config.
+        ConfigError: when the config describes a network that is not built here.
+    """
+    document = read_json(folder / "config.json")
+    if not isinstance(document, dict):
+        raise ConfigError(f"{folder}/config.json is no object; download it again")
+    config = read_published_config(document, block)
+    with torch.device("meta"):
+        network = VideoDynamics(config)
+    save_tensors(network, read_published_weights(find_weights(folder), network), out)
+    return VideoDynamics.load(out)
+
+
+def published_name(ours: str) -> str:
+    """Return the published name, without prefix, of one of our tensors."""
+    found = re.fullmatch(r"blocks\.(\d+)\.(.+)", ours)
+    if found is None:
+        table, start, name = _TO_OUTSIDE, "", ours
+    else:
+        table, start, name = _TO_BLOCK, f"blocks.{found[1]}.", found[2]
+    if name in table:
+        return start + table[name]
+    stem, _, ending = name.rpartition(".")
+    return f"{start}{table[stem]}.{ending}"
+
+
+_TO_OUTSIDE = {ours: theirs for theirs, ours in _OUTSIDE.items()}
+_TO_BLOCK = {ours: theirs for theirs, ours in _BLOCK.items()}
+
+
+def published_shapes(network: VideoDynamics) -> dict[str, tuple[int, ...]]:
+    """Names and shapes, without prefix, of every tensor of the published file of such a network."""
+    config, shapes = network.config, {}
+    for name, tensor in network.state_dict().items():
+        shape = tuple(tensor.shape)
+        if name == "enter.weight":
+            shape = (config.width, config.latent_channels + config.condition_channels, 1, 2, 2)
+        if name.endswith("shifts"):
+            shape = (1, *shape)
+        shapes[published_name(name)] = shape
+    return shapes
+
+
+def find_weights(folder: Path) -> Path:
+    """Return the safetensors file of a folder that holds a transformer of this family.
+
+    Raises:
+        DataError: when there is none or more than one, or a file is truncated.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give the folder that holds config.json and the weights")
+    found = []
+    for path in sorted(folder.glob("*.safetensors")):
+        with _open(path) as file:
+            if any(name in (KEY_TENSOR, PREFIX + KEY_TENSOR) for name in file.keys()):  # noqa: SIM118
+                found.append(path)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise DataError(
+            f"{folder} holds {names} of the safetensors files with a {KEY_TENSOR}; exactly one is needed: "
+            "give the folder of one variant, e.g. base_distilled_model"
+        )
+    return found[0]
+
+
+def read_published_weights(path: Path, network: VideoDynamics) -> dict[str, Tensor]:
+    """Read a published file as the tensors of our network, number types as stored.
+
+    Args:
+        path: the safetensors file.
+        network: what they are for; the meta device suffices.
+
+    Raises:
+        DataError: when the file is truncated, or a tensor is missing, unknown or of another shape.
+    """
+    wanted = published_shapes(network)
+    with _open(path) as file:
+        stored = list(file.keys())
+        prefix = PREFIX if PREFIX + KEY_TENSOR in stored else ""
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in stored}
+        _check_names(path, shapes, {prefix + name: shape for name, shape in wanted.items()})
+        state = network.state_dict()
+        return {
+            ours: file.get_tensor(prefix + published_name(ours)).reshape(state[ours].shape) for ours in state
+        }
+
+
+def _check_names(
+    path: Path, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unknown:
+        raise DataError(
+            f"{path} lacks {_some(missing)} and has unknown {_some(unknown)} beside its config.json; "
+            "the two belong to different variants or the file is incomplete: download the pair again"
+        )
+    for name, shape in found.items():
+        if shape != wanted[name]:
+            raise DataError(
+                f"{path}: {name} is {list(shape)}, config.json describes {list(wanted[name])}; "
+                "the two belong to different variants: download the pair again"
+            )
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return (
+        f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names) or "none"
+    )
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is corrupt or truncated ({error}); download it again") from error
+
+
+def _get(document: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = document.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(
+            f"config.json has {key} = {value!r}; {kind.__name__} is needed: "
+            "give the config that was published with these weights"
+        )
+    return value
+
+
+def _check_known(document: Mapping[str, Any], known: Mapping[str, Any], path: str) -> None:
+    for key, value in known.items():
+        given = document.get(key, value)
+        if given != value:
+            raise ConfigError(
+                f"config.json has {path}{key} = {given!r}; only {value!r} can be built here: "
+                "this is a network of another family"
+            )

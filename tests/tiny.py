@@ -15,8 +15,9 @@ from paracosm.core.controls import ControlSpace
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world_spec import PlayDefaults, Starts
 from paracosm.models.dynamics_flow import FlowDynamics, FlowDynamicsConfig
+from paracosm.models.storage import Storage
 from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
-from paracosm.models.world_model import WorldModel, assemble_world
+from paracosm.models.world_model import WORLD_STORAGE, WorldModel, assemble_world
 
 HEIGHT, WIDTH = 16, 24
 CONTROLS = ControlSpace(
@@ -123,20 +124,25 @@ def build_tiny_world(
     window: int = 4,
     seed: int = 0,
     name: str = "tiny",
+    storage: Storage = WORLD_STORAGE,
 ) -> Path:
     """Write a world folder, graphs included, in about a second; open it as "model:FOLDER"."""
     world_model(attention=attention, time_kernel=time_kernel, window=window, seed=seed, name=name).save(
-        folder
+        folder, storage
     )
     return folder
 
 
 @cache
-def shared_tiny_world(attention: Literal["joint", "factorised"] = "joint", time_kernel: int = 1) -> Path:
+def shared_tiny_world(
+    attention: Literal["joint", "factorised"] = "joint",
+    time_kernel: int = 1,
+    storage: Storage = WORLD_STORAGE,
+) -> Path:
     """A tiny world that is built once a test process; do not write to it."""
     folder = Path(tempfile.mkdtemp(prefix="tiny-world-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return build_tiny_world(folder / "tiny", attention=attention, time_kernel=time_kernel)
+    return build_tiny_world(folder / "tiny", attention=attention, time_kernel=time_kernel, storage=storage)
 
 
 def ungraded(model: nn.Module) -> list[str]:

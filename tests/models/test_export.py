@@ -11,6 +11,7 @@ import torch
 
 from paracosm.core.errors import DataError, MissingPackageError
 from paracosm.models import export
+from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.export import Graph, dynamics_graphs, export_graphs, tokenizer_graphs
 from paracosm.models.storage import Storage
 from paracosm.nn.space_time import AttentionKind
@@ -18,6 +19,10 @@ from tests import tiny
 
 LATENT_TOLERANCE = 2e-5
 """Latents of unit size in float32: ONNX Runtime adds in another order than torch."""
+BYTE_TOLERANCE = 2e-2
+"""An input that falls between two bytes may be rounded up here and down there: one step of a product."""
+BYTE_ERROR = 0.05
+"""Rounding inputs to bytes moves what a network of two layers makes by about 1 %."""
 
 
 def graphs_of(name: str, attention: AttentionKind = "joint", time_kernel: int = 1) -> tuple[Any, list[Graph]]:
@@ -67,6 +72,32 @@ def test_each_graph_equals_its_module(
                 assert np.abs(one.astype(int) - other.numpy()).max() <= 1, key
             else:
                 np.testing.assert_allclose(one, other.numpy(), atol=LATENT_TOLERANCE, err_msg=key)
+
+
+@pytest.mark.parametrize("attention", ["joint", "factorised"])
+@torch.no_grad()
+def test_products_of_bytes_equal_their_module(attention: AttentionKind, tmp_path: Path) -> None:
+    tiny.dynamics(attention).save(tmp_path / "dynamics", "int8")
+    dynamics = FlowDynamics.load(tmp_path / "dynamics")
+    graphs = dynamics_graphs(dynamics, "int8")
+    export_graphs(graphs, tmp_path / "dynamics")
+    session = onnxruntime.InferenceSession(str(tmp_path / "dynamics" / "step.onnx"))
+    inputs = some_inputs(graphs[1])
+    made = session.run(None, {key: value.numpy() for key, value in inputs.items()})
+    for one, other in zip(made, graphs[1].module(*inputs.values()), strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=BYTE_TOLERANCE)
+    exact = dynamics_graphs(dynamics)[1].module(*inputs.values())[0]
+    error = (torch.from_numpy(made[0]) - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+    assert 0 < error < BYTE_ERROR
+
+
+def test_products_of_bytes_want_weights_stored_as_bytes(tmp_path: Path) -> None:
+    dynamics = tiny.dynamics("joint")
+    dynamics.save(tmp_path / "dynamics", "float16")
+    with pytest.raises(
+        DataError, match="stored as F16, int8 arithmetic multiplies bytes; save the network with"
+    ):
+        export_graphs(dynamics_graphs(dynamics, "int8"), tmp_path / "dynamics")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])

@@ -28,6 +28,9 @@ from .files import file_hash, read_json
 
 FORMAT_VERSION = 1
 """Raised when world.json or the graphs' inputs change their meaning."""
+Arithmetic = Literal["float32", "int8"]
+"""How the matrices of the dynamics' layers are multiplied in play: in floating point, or in bytes, for
+weights stored as bytes."""
 WEIGHTS_FILE = "model.safetensors"
 """Weights of a part, in its folder."""
 SCALE_SUFFIX = ":scale"
@@ -123,6 +126,8 @@ class WorldSpec:
     """how it is played"""
     starts: str
     """file of the frames to start from"""
+    arithmetic: Arithmetic = "float32"
+    """how the graphs multiply; any backend does the same"""
     game: str = ""
     """the true game that this world dreams of, e.g. "game:doom"; "" when it cannot be opened here"""
     game_config: Mapping[str, Any] = field(default_factory=dict)

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
-from paracosm.core.world_spec import SCALE_SUFFIX, WEIGHTS_FILE
+from paracosm.core.world_spec import SCALE_SUFFIX, WEIGHTS_FILE, Arithmetic
 
+from .byte_product import BYTE_PRODUCT
 from .dynamics_flow import FlowDynamics
 from .frame_codec import DecodeFrame, EncodeFrame, first_states
 from .frame_step import FrameCondition, FrameStep, empty_ring
@@ -82,8 +83,13 @@ def tokenizer_graphs(tokenizer: TokenizerVAE) -> list[Graph]:
     ]
 
 
-def dynamics_graphs(dynamics: FlowDynamics) -> list[Graph]:
-    """Graphs of the dynamics: the condition of a frame, and one pass."""
+def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") -> list[Graph]:
+    """Graphs of the dynamics: the condition of a frame, and one pass.
+
+    Args:
+        dynamics: the network.
+        arithmetic: how the pass multiplies; int8 for weights that will lie beside it as int8.
+    """
     config = dynamics.config
     condition = FrameCondition(dynamics)
     keys, values, mask = empty_ring(config)
@@ -108,7 +114,7 @@ def dynamics_graphs(dynamics: FlowDynamics) -> list[Graph]:
         ),
         Graph(
             name="step",
-            module=FrameStep(dynamics),
+            module=FrameStep(dynamics, arithmetic),
             network="dynamics",
             inputs=step | _named("keys", keys) | _named("values", values),
             outputs=["clean", "new_keys", "new_values"],
@@ -164,12 +170,13 @@ def _trace(graph: Graph) -> Any:
 
 
 def _point_to_weights(model: Any, graph: Graph, places: Mapping[str, _Place]) -> None:
-    """Replace each weight in the graph by a pointer into the file and, where needed, a cast."""
+    """Replace each weight in the graph by a pointer into the file and by what reads it from there."""
     onnx = need("onnx", "train")
     weights = {
         f"{graph.network}.{name}": name for name in graph.module.get_submodule(graph.network).state_dict()
     }
-    casts, scales = [], []
+    products = _byte_products(model)
+    readers, scales = [], []
     for initializer in model.graph.initializer:
         name = initializer.name
         if name not in weights:
@@ -177,19 +184,47 @@ def _point_to_weights(model: Any, graph: Graph, places: Mapping[str, _Place]) ->
         if weights[name] not in places:
             raise DataError(f"{weights[name]} is not in {WEIGHTS_FILE}; save the network before its graphs")
         place, scale = places[weights[name]], places.get(weights[name] + SCALE_SUFFIX)
+        if name in products and scale is None:
+            raise DataError(
+                f"{weights[name]} is stored as {place.dtype}, int8 arithmetic multiplies bytes; "
+                'save the network with storage "int8"'
+            )
         if place.dtype == "F32":
             initializer.CopyFrom(_pointer(name, place))
             continue
         initializer.CopyFrom(_pointer(f"{name}.stored", place))
-        as_float = name if scale is None else f"{name}.unscaled"
-        casts.append(onnx.helper.make_node("Cast", [initializer.name], [as_float], to=onnx.TensorProto.FLOAT))
         if scale is not None:
             scales.append(_pointer(f"{name}.scale", scale))
-            casts.append(onnx.helper.make_node("Mul", [as_float, f"{name}.scale"], [name]))
+        if name in products:
+            readers.append(onnx.helper.make_node("Reshape", [f"{name}.scale", _FLAT], [f"{name}.columns"]))
+            _multiply_bytes(products[name], name)
+            continue
+        as_float = name if scale is None else f"{name}.unscaled"
+        readers.append(
+            onnx.helper.make_node("Cast", [initializer.name], [as_float], to=onnx.TensorProto.FLOAT)
+        )
+        if scale is not None:
+            readers.append(onnx.helper.make_node("Mul", [as_float, f"{name}.scale"], [name]))
+    if products:
+        model.graph.initializer.append(onnx.helper.make_tensor(_FLAT, onnx.TensorProto.INT64, [1], [-1]))
     model.graph.initializer.extend(scales)
-    nodes = [*casts, *model.graph.node]
+    nodes = [*readers, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _byte_products(model: Any) -> dict[str, tuple[Any, Any]]:
+    """Find the byte products of a graph: weight name to the nodes that turn it and multiply by it."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    products = [node for node in model.graph.node if node.op_type == BYTE_PRODUCT]
+    return {makers[node.input[1]].input[0]: (makers[node.input[1]], node) for node in products}
+
+
+def _multiply_bytes(nodes: tuple[Any, Any], name: str) -> None:
+    """Hand a byte product the stored bytes of a weight, and its scales as one row."""
+    turn, product = nodes
+    turn.input[0] = f"{name}.stored"
+    product.input.append(f"{name}.columns")
 
 
 def _pointer(name: str, place: _Place) -> Any:
@@ -233,4 +268,5 @@ def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     return {f"{name}_{i}": tensor for i, tensor in enumerate(tensors)}
 
 
+_FLAT = "flat"
 _ONNX_TYPES = {"F16": "FLOAT16", "F32": "FLOAT", "I8": "INT8"}

@@ -19,12 +19,15 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paracosm.core.world_spec import Arithmetic
 from paracosm.nn.attention import Projections
+from paracosm.nn.feed_forward import FeedForward
 from paracosm.nn.norm import EPSILON
 from paracosm.nn.patch import from_patches, to_patches
 from paracosm.nn.rope import rotate
 from paracosm.nn.space_time import SpaceTimeBlock
 
+from .byte_product import Product, byte_product, float_product
 from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
 
 EMPTY = -1e9
@@ -91,11 +94,13 @@ class FrameStep(nn.Module):
 
     Args:
         dynamics: whose weights are used, not copied.
+        arithmetic: how the matrices of the layers are multiplied; int8 wants weights that were stored so.
     """
 
-    def __init__(self, dynamics: FlowDynamics) -> None:
+    def __init__(self, dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
         self.dynamics = dynamics
+        self.product = byte_product if arithmetic == "int8" else float_product
 
     def forward(
         self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
@@ -125,7 +130,8 @@ class FrameStep(nn.Module):
         for i, block in enumerate(_blocks(dynamics)):
             parts = rows[used : used + block.modulation.count]
             used += block.modulation.count
-            tokens, k, v = _run_block(block, tokens, parts, (cos, sin), mask, (cache[i], cache[depth + i]))
+            cached = cache[i], cache[depth + i]
+            tokens, k, v = _run_block(block, tokens, parts, (cos, sin), mask, cached, self.product)
             keys.append(k)
             values.append(v)
         made = dynamics.head.leave(_normalise(tokens, rows[used + 1]) + rows[used])
@@ -155,22 +161,25 @@ def _run_block(
     table: tuple[Tensor, Tensor],
     mask: Tensor,
     cached: tuple[Tensor, Tensor],
+    product: Product,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer over tokens (s, d); returns them with the frame's rotated keys and values (1, n, s, k)."""
-    if block.space is not None:
-        q, k, v = _project(block.space, _normalise(x, parts[7]) + parts[6])
+    time, space = block.time, block.space
+    assert time is not None, "the flow dynamics attends in time"
+    if space is not None:
+        q, k, v = _project(space, _normalise(x, parts[7]) + parts[6], product)
         scores = _rotated(q, *table) @ _rotated(k, *table).transpose(-1, -2)
-        x = x + parts[8] * _join(block.space, scores.softmax(-1) @ v)
-    q, k, v = _project(block.time, _normalise(x, parts[1]) + parts[0])
+        x = x + parts[8] * _join(space, scores.softmax(-1) @ v, product)
+    q, k, v = _project(time, _normalise(x, parts[1]) + parts[0], product)
     q, k = _rotated(q, *table), _rotated(k, *table)
-    if block.space is None:
+    if space is None:
         y = _attend_cached(q, k, v, cached, mask)
     else:
         by_token = [rearrange(part, "1 n s k -> (s n) 1 k") for part in (q, k, v)]
         y = _attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
         y = rearrange(y, "(s n) 1 k -> 1 n s k", s=x.shape[0])
-    x = x + parts[2] * _join(block.time, y)
-    x = x + parts[5] * block.feed_forward(_normalise(x, parts[4]) + parts[3])
+    x = x + parts[2] * _join(time, y, product)
+    x = x + parts[5] * _feed_forward(block.feed_forward, _normalise(x, parts[4]) + parts[3], product)
     return x, k, v
 
 
@@ -182,16 +191,21 @@ def _attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor
     return past @ cached[1] + own @ v
 
 
-def _project(projections: Projections, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values (1, n, s, k) of tokens (s, d); the attention scale is in the query gain."""
-    fused = rearrange(projections.enter(x), "s (n k) -> 1 n s k", n=3 * projections.heads)
+    fused = rearrange(product(projections.enter, x), "s (n k) -> 1 n s k", n=3 * projections.heads)
     q, k, v = fused.split(projections.heads, 1)
     gain = projections.query_gain * q.shape[-1] ** -0.5
     return _normalise(q, gain), _normalise(k, projections.key_gain), v
 
 
-def _join(projections: Projections, x: Tensor) -> Tensor:
-    return projections.leave(rearrange(x, "1 n s k -> s (n k)"))
+def _join(projections: Projections, x: Tensor, product: Product) -> Tensor:
+    return product(projections.leave, rearrange(x, "1 n s k -> s (n k)"))
+
+
+def _feed_forward(layer: FeedForward, x: Tensor, product: Product) -> Tensor:
+    gate, value = product(layer.enter, x).chunk(2, -1)
+    return product(layer.leave, functional.silu(gate) * value)
 
 
 class _Normalise(torch.autograd.Function):

@@ -16,6 +16,7 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.files import whole_folder
 from paracosm.core.world_spec import (
     FORMAT_VERSION,
+    Arithmetic,
     Part,
     PlayDefaults,
     PlaySizes,
@@ -92,15 +93,17 @@ class WorldModel:
             DataError: when the disk is full.
         """
         parts = self.spec.parts
+        arithmetic: Arithmetic = "int8" if storage == "int8" else "float32"
         with whole_folder(folder) as partial:
             tokenizer, dynamics = partial / parts.tokenizer.folder, partial / parts.dynamics.folder
             self.tokenizer.save(tokenizer, storage)
             self.dynamics.save(dynamics, storage)
             export_graphs(tokenizer_graphs(self.tokenizer), tokenizer)
-            export_graphs(dynamics_graphs(self.dynamics), dynamics)
+            export_graphs(dynamics_graphs(self.dynamics, arithmetic), dynamics)
             save_starts(self.starts, partial / self.spec.starts)
             spec = replace(
                 self.spec,
+                arithmetic=arithmetic,
                 parts=WorldParts(
                     tokenizer=replace(parts.tokenizer, weights=weights_hash(tokenizer)),
                     dynamics=replace(parts.dynamics, weights=weights_hash(dynamics)),

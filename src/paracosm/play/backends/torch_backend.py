@@ -41,7 +41,7 @@ class TorchBackend:
         tokenizer = TokenizerVAE.load(folder / spec.parts.tokenizer.folder)
         dynamics = FlowDynamics.load(folder / spec.parts.dynamics.folder)
         self._encode, self._decode = EncodeFrame(tokenizer), DecodeFrame(tokenizer)
-        self._condition, self._step = FrameCondition(dynamics), FrameStep(dynamics)
+        self._condition, self._step = FrameCondition(dynamics), FrameStep(dynamics, spec.arithmetic)
         self.encoder_state, self.decoder_state = (
             tuple(part.numpy() for part in state) for state in first_states(tokenizer)
         )

@@ -28,17 +28,27 @@ Smaller wastes less work above the causal diagonal, larger makes fatter matrix p
 of 64, 128, 256 on two cores.
 """
 
+SHORT = 32
+"""Queries up to which a CPU multiplies in float32: many tiny bf16 products cost twice as much."""
+
 
 class Projections(nn.Module):
-    """Queries, keys and values from one fused product; normalised q and k have a learnt gain a head width."""
+    """Queries, keys and values from one fused product; normalised q and k have a learnt gain a head width.
 
-    def __init__(self, width: int, heads: int) -> None:
+    Args:
+        width: numbers a token.
+        heads: attention heads.
+        head_width: numbers a head; 0 shares the width among the heads.
+    """
+
+    def __init__(self, width: int, heads: int, head_width: int = 0) -> None:
         super().__init__()
-        self.heads = heads
-        self.enter = nn.Linear(width, 3 * width, bias=False)
-        self.leave = nn.Linear(width, width, bias=False)
-        self.query_gain = nn.Parameter(torch.ones(width // heads))
-        self.key_gain = nn.Parameter(torch.ones(width // heads))
+        self.heads, self.head_width = heads, head_width or width // heads
+        inner = self.heads * self.head_width
+        self.enter = nn.Linear(width, 3 * inner, bias=False)
+        self.leave = nn.Linear(inner, width, bias=False)
+        self.query_gain = nn.Parameter(torch.ones(self.head_width))
+        self.key_gain = nn.Parameter(torch.ones(self.head_width))
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return q, k, v as (..., n, k) from x (..., d); q and k normalised, not rotated."""
@@ -57,11 +67,12 @@ class PositionTables(nn.Module):
         rows: token rows of a frame.
         columns: token columns of a frame.
         head_width: numbers a head.
+        extra: tokens before the grid of each frame that have no place in it; they count as row 0, column 0.
     """
 
-    def __init__(self, rows: int, columns: int, head_width: int) -> None:
+    def __init__(self, rows: int, columns: int, head_width: int, extra: int = 0) -> None:
         super().__init__()
-        self.rows, self.columns = rows, columns
+        self.rows, self.columns, self.extra = rows, columns, extra
         self.widths = axis_widths(head_width)
 
     def forward(self, frames: Tensor) -> Table:
@@ -69,7 +80,13 @@ class PositionTables(nn.Module):
         row = torch.arange(self.rows, device=frames.device)
         column = torch.arange(self.columns, device=frames.device)
         grid = torch.meshgrid(frames.float(), row.float(), column.float(), indexing="ij")
-        return rotary_table([axis.reshape(-1) for axis in grid], self.widths)
+        if not self.extra:
+            return rotary_table([axis.reshape(-1) for axis in grid], self.widths)
+        axes = [axis.reshape(frames.shape[0], -1) for axis in grid]
+        before = torch.zeros(frames.shape[0], self.extra, device=frames.device)
+        heads = [before + frames.float()[:, None], before, before]
+        axes = [torch.cat(pair, 1).reshape(-1) for pair in zip(heads, axes, strict=True)]
+        return rotary_table(axes, self.widths)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -81,11 +98,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return rearrange(functional.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b n s k -> b s n k")
 
 
+@torch.compiler.disable  # see attend_streams
+def attend_within_frames(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attend within each frame: operands and result (b, t, s, n, k)."""
+    q, k, v = (rearrange(x, "b t s n k -> b t n s k") for x in (q, k, v))
+    # Spelt out, forward and backward in bf16 on a CPU are four times as fast as the fused kernel.
+    weights = torch.softmax(torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)), -1)
+    return rearrange(torch.matmul(weights, v), "b t n s k -> b t s n k")
+
+
 @torch.compiler.disable  # compiled in bf16 on a CPU, torch 2.13 returns gradients that are not finite
 def attend_streams(
     clean: tuple[Tensor, Tensor, Tensor] | None,
     noisy: tuple[Tensor, Tensor, Tensor],
     window: int,
+    ahead: int = 0,
 ) -> tuple[Tensor | None, Tensor]:
     """Attend over whole clips in one or two streams.
 
@@ -93,6 +120,7 @@ def attend_streams(
         clean: rotated q, k and plain v, each (b, t, s, n, k), of the clean stream; None for one stream.
         noisy: the same of the noisy stream.
         window: past frames that a frame sees, the present not counted.
+        ahead: coming frames that a frame sees too, in one stream only; 0 is causal.
 
     Returns:
         Attention outputs (b, t, s, n, k) of both streams; None for an absent clean stream.
@@ -104,7 +132,7 @@ def attend_streams(
         last = min(first + step, num_frames)
         oldest = max(0, first - window)
         if clean is None:
-            noisy_parts.append(_attend_chunk(noisy, noisy, None, first, last, oldest, window))
+            noisy_parts.append(_attend_chunk(noisy, noisy, None, first, last, oldest, window, ahead))
         else:
             clean_parts.append(_attend_chunk(clean, clean, None, first, last, oldest, window))
             noisy_parts.append(_attend_chunk(noisy, clean, noisy, first, last, oldest, window))
@@ -119,6 +147,7 @@ def _attend_chunk(
     last: int,
     oldest: int,
     window: int,
+    ahead: int = 0,
 ) -> Tensor:
     """Queries of frames first .. last - 1 against past frames.
 
@@ -126,17 +155,27 @@ def _attend_chunk(
     """
     tokens = queries[0].shape[2]
     query_frame = torch.arange(first, last, device=queries[0].device).repeat_interleave(tokens)
-    key_frame = torch.arange(oldest, last, device=queries[0].device).repeat_interleave(tokens)
+    newest = min(last + ahead, past[1].shape[1])
+    key_frame = torch.arange(oldest, newest, device=queries[0].device).repeat_interleave(tokens)
     age = query_frame[:, None] - key_frame[None, :]
-    keys, values = past[1][:, oldest:last], past[2][:, oldest:last]
+    keys, values = past[1][:, oldest:newest], past[2][:, oldest:newest]
     if own is None:
-        mask = (age >= 0) & (age <= window)
+        mask = (age >= -ahead) & (age <= window)
     else:
         mask = torch.cat([(age > 0) & (age <= window), query_frame[:, None] == query_frame[None, :]], 1)
         keys = torch.cat([keys, own[1][:, first:last]], 1)
         values = torch.cat([values, own[2][:, first:last]], 1)
     q, k, v = (rearrange(x, "b t s n k -> b n (t s) k") for x in (queries[0][:, first:last], keys, values))
+    if q.device.type == "cpu" and q.shape[2] <= SHORT:
+        with torch.autocast("cpu", enabled=False):
+            y = _attend_masked(q.float(), k.float(), v.float(), mask).to(q.dtype)
+    else:
+        y = _attend_masked(q, k, v, mask)
+    return rearrange(y, "b n (t s) k -> b t s n k", t=last - first)
+
+
+def _attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     # Spelt out, forward and backward are 1.6 times as fast in bf16 on a CPU as the fused kernel with a mask.
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
     weights = torch.softmax(scores.masked_fill(~mask, -torch.inf), -1)
-    return rearrange(torch.matmul(weights, v), "b n (t s) k -> b t s n k", t=last - first)
+    return torch.matmul(weights, v)

@@ -25,6 +25,22 @@ class ChannelNorm(nn.Module):
         return x * scale * self.gain.to(x.dtype)[:, None, None]
 
 
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the last axis, one learnt gain a number.
+
+    Args:
+        width: numbers of the last axis.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x divided by its root mean square, times the gain."""
+        return functional.rms_norm(x, (x.shape[-1],), self.gain.to(x.dtype), EPSILON)
+
+
 def rms_norm(x: Tensor) -> Tensor:
     """Divide by the root mean square over the last axis, without a gain."""
     return functional.rms_norm(x, (x.shape[-1],), eps=EPSILON)

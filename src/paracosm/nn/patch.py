@@ -2,6 +2,13 @@
 
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional
+
+
+def pad_to_patches(grid: Tensor, side: int) -> Tensor:
+    """Repeat the last row and column of (b, t, z, h, w) until patches of ``side`` divide it."""
+    rows, columns = -grid.shape[-2] % side, -grid.shape[-1] % side
+    return functional.pad(grid, (0, columns, 0, rows, 0, 0), mode="replicate") if rows or columns else grid
 
 
 def to_patches(grid: Tensor, side: int) -> Tensor:

@@ -6,7 +6,7 @@ n heads, k head width, a control numbers, l text tokens.
 This is the only file of ``core`` that needs torch; nothing else in ``core`` imports it.
 """
 
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 Frames = UInt8[Tensor, "b t h w c"]
@@ -15,6 +15,8 @@ Pixels = Float[Tensor, "b t c h w"]
 """Pixels inside models, -1 to 1."""
 Latents = Float[Tensor, "b t z h w"]
 """Tokenizer latents on their grid, scaled to about unit variance."""
+Codes = Int64[Tensor, "b t s"]
+"""Tokens as numbers of a codebook, row by row."""
 Tokens = Float[Tensor, "b t s d"]
 """Tokens of the residual stream."""
 Controls = Float[Tensor, "b t a"]

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from paracosm.core.config import differences, to_json
+from paracosm.core.config import differences, from_json, to_json
 from paracosm.core.errors import BusyError, ConfigError, DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json, whole_folder, write_json
 
@@ -120,7 +120,7 @@ class RunDir:
         if not self.config_path.exists():
             write_json(self.config_path, new)
             return
-        changed = differences(read_json(self.config_path), new)
+        changed = differences(_fill_in(config, read_json(self.config_path)), new)
         refused = [path for path in changed if not _allowed(path, may_change)]
         if refused:
             path = refused[0]
@@ -258,6 +258,14 @@ def _cut_torn_line(path: Path) -> None:
         if whole < len(content):
             logger.warning("cut a torn last line of %d bytes off %s", len(content) - whole, path)
             file.truncate(whole)
+
+
+def _fill_in(config: Any, saved: Any) -> Any:
+    """Saved values with defaults where an older version did not know an option yet."""
+    try:
+        return to_json(from_json(type(config), saved))
+    except ConfigError:
+        return saved  # of another kind: the comparison names the place
 
 
 def _allowed(path: str, may_change: Collection[str]) -> bool:

@@ -1,7 +1,7 @@
 """Latents kept beside the frames they were encoded from, under the hash of the tokenizer that made them.
 
     DATASET/latents/HASH/latents.json       format_version, tokenizer hash, shape of one frame's latents
-    DATASET/latents/HASH/EPISODE.npy        float16 (t, z, h, w), row i is frame i
+    DATASET/latents/HASH/EPISODE.npy        float16 (t, z, h, w), or codes uint16 (t, h, w); row i is frame i
 
 This file does NOT know tokenizers or torch; it stores arrays.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -31,12 +32,19 @@ class LatentStore:
     Args:
         dataset: whose frames were or will be encoded.
         tokenizer_hash: hash of the tokenizer's weights.
-        shape: (z, h, w) of one frame's latents.
+        shape: (z, h, w) of one frame's latents, or (h, w) of its codes.
+        kind: numbers as float16, or codes as uint16.
     """
 
-    def __init__(self, dataset: Dataset, tokenizer_hash: str, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        tokenizer_hash: str,
+        shape: tuple[int, ...],
+        kind: Literal["float16", "uint16"] = "float16",
+    ) -> None:
         self.folder = dataset.path / LATENTS_FOLDER / tokenizer_hash
-        self.shape = shape
+        self.shape, self.kind = shape, kind
         file = self.folder / "latents.json"
         description = {"format_version": FORMAT_VERSION, "tokenizer": tokenizer_hash, "shape": list(shape)}
         if not file.exists():
@@ -51,16 +59,16 @@ class LatentStore:
         return self._file(episode).is_file()
 
     def write(self, episode: EpisodeRef, latents: np.ndarray) -> None:
-        """Store the latents of a whole episode, float (t, z, h, w)."""
+        """Store the latents of a whole episode, float (t, z, h, w), or its codes (t, h, w) below 65,536."""
         if latents.shape != (episode.num_frames, *self.shape):
             raise DataError(
                 f"latents of shape {latents.shape} do not fit {episode.num_frames} frames of {self.shape}"
             )
         with whole_file(self._file(episode)) as temporary, temporary.open("wb") as file:
-            np.save(file, latents.astype(np.float16))
+            np.save(file, latents.astype(self.kind))
 
     def read(self, episode: EpisodeRef) -> np.ndarray:
-        """Return float16 (t, z, h, w).
+        """Return float16 (t, z, h, w), or uint16 (t, h, w).
 
         Raises:
             DataError: when it is missing, truncated or of another length than the episode.

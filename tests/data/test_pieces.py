@@ -1,0 +1,72 @@
+"""Cuts are found and no clip crosses one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paracosm.collect.videos import ImportConfig, import_videos
+from paracosm.core.errors import DataError
+from paracosm.core.rng import stream
+from paracosm.data.pieces import FrameClips, find_cuts
+from paracosm.data.reader import Dataset
+from paracosm.data.video import VideoWriter
+
+
+def shot(seed: int, count: int) -> np.ndarray:
+    """A picture of coarse blocks that slides one pixel a frame."""
+    blocks = stream(seed, "shot").integers(0, 256, (4, 8, 3), np.uint8)
+    wide = blocks.repeat(16, 0).repeat(16, 1)
+    return np.stack([wide[:, i : i + 64] for i in range(count)])
+
+
+def test_cuts_are_found_between_shots_and_not_in_motion() -> None:
+    frames = np.concatenate([shot(0, 20), shot(1, 9), shot(2, 30)])
+    assert find_cuts(frames) == [20, 29]
+    assert find_cuts(shot(3, 40)) == []
+    assert find_cuts(frames[:1]) == []
+
+
+def test_a_flash_of_motion_that_all_frames_have_is_no_cut() -> None:
+    noise = stream(0, "noise").integers(0, 256, (20, 8, 8, 3), np.uint8)
+    assert find_cuts(noise.repeat(8, 1).repeat(8, 2)) == []
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two imported videos: shots of 20, 9 and 12 frames, and one of 11."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name, frames in (
+        ("long", np.concatenate([shot(0, 20), shot(1, 9), shot(2, 12)])),
+        ("short", shot(3, 11)),
+    ):
+        with VideoWriter(folder / f"{name}.mkv", 10.0, 64, 64, "ffv1") as writer:
+            for frame in frames:
+                writer.add(frame)
+    config = ImportConfig(folder=folder, out=folder / "data", height=64, width=64, fps=10.0)
+    import_videos(config)
+    return folder / "data"
+
+
+def test_no_clip_crosses_a_cut(videos: Path) -> None:
+    clips = FrameClips(Dataset(videos).episodes, 10, 0, "find")
+    assert [piece.num_frames for piece in clips.pieces] == [20, 9, 12, 11]
+    places = clips.places(0, 0, 300)
+    assert {place for place in places if place[0] == 0} == {(0, i) for i in [*range(11), 29, 30, 31]}
+    assert clips.draw(0, 0, 3).shape == (3, 10, 64, 64, 3)
+    for episode, first in places[:5]:
+        expected = Dataset(videos).episodes[episode].read_frames(first, first + 10)
+        assert np.array_equal(clips.cut([(episode, first)])[0], expected)
+
+
+def test_videos_without_a_long_enough_stretch_are_refused_with_the_longest(videos: Path) -> None:
+    episodes = Dataset(videos).episodes
+    with pytest.raises(
+        DataError, match=r"no stretch without a cut has the 21 frames of a clip \(the longest of 4 has 20\)"
+    ):
+        FrameClips(episodes, 21, 0, "find")
+    with pytest.raises(
+        DataError,
+        match=r"no episode has the 42 frames of a clip \(the longest of 2 has 41\); set clip_frames",
+    ):
+        FrameClips(episodes, 42, 0)

@@ -31,3 +31,7 @@ class BusyError(ParacosmError):
 
 class MissingPackageError(ParacosmError):
     """An optional package, game or browser that is not installed; the text names what to install."""
+
+
+class AcceptanceError(ParacosmError):
+    """A training run that was stopped because its own figures went bad."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from paracosm.nn.space_time import AttentionKind, SpaceTimeBlock
 
 from .base import Model
 from .conditioning import ControlEmbedding
+from .rollout import check_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class FlowDynamicsConfig:
     """numbers of a control: keys, yaw, pitch"""
     look_limit: tuple[float, float]
     """degrees of yaw and pitch that count as 1"""
+    mask: Literal["causal", "bidirectional"] = "causal"
+    """frames see the past only, or also as many coming frames: a teacher of students, which cannot play"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -80,6 +83,11 @@ class FlowDynamicsConfig:
     def head_width(self) -> int:
         """Numbers a head."""
         return self.width // self.heads
+
+    @property
+    def ahead(self) -> int:
+        """Coming frames that a frame of a whole clip sees."""
+        return self.window if self.mask == "bidirectional" else 0
 
 
 class FlowDynamics(Model):
@@ -123,17 +131,22 @@ class FlowDynamics(Model):
             past: the clean stream: lightly noised frames and their levels. Without it, frames attend to the
                 noisy frames before them (independent levels).
             past_known: ``known`` of the clean stream; required with ``past``.
+
+        Raises:
+            ConfigError: for a past without past_known, or one under a bidirectional mask.
         """
         x, condition = self._enter(noisy, levels, controls, known)
         if past is not None:
             if past_known is None:
                 raise ConfigError("past needs past_known: say which controls of the clean stream are known")
+            if self.config.ahead:
+                raise ConfigError("a bidirectional mask takes no clean past beside the clip; give one stream")
             clean, clean_condition = self._enter(*past, controls, past_known)
             x, condition = torch.cat([clean, x]), torch.cat([clean_condition, condition])
         table = self.positions(torch.arange(noisy.shape[1], device=noisy.device))
         num_streams = 1 if past is None else 2
         for block in self.blocks:
-            x = block(x, condition, table, num_streams, self.config.window)
+            x = block(x, condition, table, num_streams, self.config.window, self.config.ahead)
         return self._leave(x.chunk(num_streams)[-1], condition.chunk(num_streams)[-1])
 
     def step(
@@ -195,17 +208,32 @@ class FlowDynamics(Model):
         clean = self._leave(tokens, condition)
         return clean, torch.stack([k for k, _ in new]), torch.stack([v for _, v in new])
 
-    def empty_cache(self, batch: int = 1) -> KVCache:
-        """Make the cache of a rollout that has not begun."""
+    def empty_cache(self, batch: int = 1, *, window: int = 0, sink: int = 0) -> KVCache:
+        """Make the cache of a rollout that has not begun.
+
+        Args:
+            batch: clips that roll out together.
+            window: past frames that are kept; 0 takes all that the network was made for.
+            sink: first frames that stay for good, as the oldest of the window; below ``window``.
+
+        Raises:
+            ConfigError: when the network looks ahead, or window and sink do not fit it.
+        """
         config = self.config
+        if config.ahead:
+            raise ConfigError(
+                "a bidirectional dynamics cannot run frame by frame; distil a causal one from it"
+            )
+        check_window(config.window, window, sink)
         return KVCache.empty(
             layers=config.depth,
             batch=batch,
-            window=config.window,
+            window=window or config.window,
             tokens=config.tokens_per_frame,
             heads=config.heads,
             head_width=config.head_width,
             device=self.place.device,
+            sink=sink,
         )
 
     def _enter(self, x: Latents, level: Tensor, controls: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,10 +263,14 @@ class FlowHead(nn.Module):
 def cache_ages(cache: KVCache, device: torch.device) -> tuple[Tensor, Tensor]:
     """Age of every slot in frames (1 is the newest) and whether it holds a frame.
 
-    Both come from the cache's Python cursors, so no device is asked for a number.
+    Frames of a sink count as the oldest of the window however long ago they were. Both come from the cache's
+    Python cursors, so no device is asked for a number.
     """
-    ages = [(cache.cursor - slot - 1) % cache.window + 1 for slot in range(cache.window)]
-    held = [age <= cache.length for age in ages]
+    slots = cache.slots()
+    ages = [1] * cache.window
+    for place, slot in enumerate(slots):
+        ages[slot] = len(slots) - place
+    held = [slot in slots for slot in range(cache.window)]
     return torch.tensor(ages, dtype=torch.float32, device=device), torch.tensor(held, device=device)
 
 

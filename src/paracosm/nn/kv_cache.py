@@ -1,8 +1,8 @@
 """Keys and values of past frames in a ring buffer: a value that is passed in and returned.
 
 Keys are kept before rotation, so a position is where an entry lies in the window now, not when it was
-written. The cursors are Python integers: nothing here asks a device for a number. This file does NOT know
-attention.
+written. A sink keeps the first frames for good: they then lie just before the oldest frame that still moves.
+The cursors are Python integers: nothing here asks a device for a number. This file does NOT know attention.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ class KVCache:
         values: as keys.
         length: frames held, 0 .. window.
         cursor: slot that the next frame takes.
+        sink: first frames that stay, fewer than fit.
     """
 
     keys: Tensor
     values: Tensor
     length: int
     cursor: int
+    sink: int = 0
 
     @classmethod
     def empty(
@@ -41,14 +43,17 @@ class KVCache:
         head_width: int,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        sink: int = 0,
     ) -> KVCache:
         """Make a cache that holds nothing."""
+        assert 0 <= sink < window, (sink, window)
         shape = (layers, batch, window, tokens, heads, head_width)
         return cls(
             keys=torch.zeros(shape, dtype=dtype, device=device),
             values=torch.zeros(shape, dtype=dtype, device=device),
             length=0,
             cursor=0,
+            sink=sink,
         )
 
     @property
@@ -58,10 +63,12 @@ class KVCache:
 
     def slots(self) -> list[int]:
         """Slots of the held frames, oldest first."""
-        return [(self.cursor - self.length + i) % self.window for i in range(self.length)]
+        if self.length < self.window:
+            return list(range(self.length))
+        return [*range(self.sink), *range(self.cursor, self.window), *range(self.sink, self.cursor)]
 
     def append(self, keys: Tensor, values: Tensor) -> KVCache:
-        """Return a cache that also holds one more frame, the oldest dropped when it was full.
+        """Return a cache that also holds one more frame, the oldest beyond the sink dropped when it was full.
 
         Args:
             keys: (layers, b, s, n, k).
@@ -70,10 +77,11 @@ class KVCache:
         new_keys, new_values = self.keys.clone(), self.values.clone()
         new_keys[:, :, self.cursor] = keys
         new_values[:, :, self.cursor] = values
+        following = self.cursor + 1
         return replace(
             self,
             keys=new_keys,
             values=new_values,
             length=min(self.length + 1, self.window),
-            cursor=(self.cursor + 1) % self.window,
+            cursor=following if following < self.window else self.sink,
         )

@@ -2,6 +2,7 @@
 
 A stage brings its networks and ``loss``; everything else happens here. Batches and noise are drawn from
 streams named by the step, so a run that was killed and resumed computes the same bits as one that was not.
+Networks learn together by one optimiser, or in turn by one each, as a student and its critic do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -75,6 +77,35 @@ class LoopConfig:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Turns:
+    """Networks that learn in turn: one in each step, each by an optimiser of its own."""
+
+    cycle: tuple[str, ...]
+    """network that learns in each step, over and over, e.g. five times the critic, then the student"""
+    optims: Mapping[str, OptimConfig]
+    """optimiser of each network of the cycle; schedules count the steps of the run"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Networks that learn, each once."""
+        return tuple(dict.fromkeys(self.cycle))
+
+    def learner(self, step: int) -> str:
+        """Name the network that learns in a step."""
+        return self.cycle[step % len(self.cycle)]
+
+
+class Watch(Protocol):
+    """Looks at a run whenever it writes a line of its log."""
+
+    def __call__(
+        self, step: int, row: Mapping[str, float], averages: Mapping[str, nn.Module]
+    ) -> Mapping[str, float]:
+        """Return more figures for this line, or raise to stop the run; change neither networks nor draws."""
+        ...
+
+
 class Stage(Protocol):
     """What the loop needs of a stage."""
 
@@ -104,6 +135,8 @@ def train(
     run: RunDir,
     progress: ProgressMaker = no_progress,
     name: str = "train",
+    turns: Turns | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, nn.Module]:
     """Train a stage to its last step, going on from the newest checkpoint of the run when there is one.
 
@@ -113,6 +146,8 @@ def train(
         run: an opened run folder; the caller has compared its config.
         progress: begins a progress line.
         name: what the progress line says.
+        turns: which network learns when; None lets all learn in every step, by ``config.optim``.
+        watch: looks at every line of the log, and may stop the run.
 
     Returns:
         The averaged networks, in eval mode, by name.
@@ -125,16 +160,18 @@ def train(
         torch.set_num_threads(config.num_threads)
     networks = {key: network.to(config.device).train() for key, network in stage.networks.items()}
     averages = {key: copy.deepcopy(network).eval().requires_grad_(False) for key, network in networks.items()}
-    optimizer = make_optimizer(networks.values(), config.optim)
+    learners = _learners(networks, averages, config, turns)
+    optimizers = {key: learner.optimizer for key, learner in learners.items()}
     if config.compile == "blocks":
         for block in stage.blocks:
             block.compile(dynamic=False)
-    step = _resume(run, networks, averages, optimizer)
+    step = _resume(run, networks, averages, optimizers)
     line = progress(name, config.num_steps, start=step)
-    sink = _Sink(run, config)
+    sink = _Sink(run, config, watch, averages)
     saved_at = time.monotonic()
     while step < config.num_steps:
-        metrics = _take_step(stage, config, networks, averages, optimizer, step)
+        learner = learners["" if turns is None else turns.learner(step)]
+        metrics = _take_step(stage, config, learner, step)
         step += 1
         shown = sink.add(step, metrics)
         line.update(step, shown)
@@ -142,7 +179,7 @@ def train(
             _save_preview(stage, averages, run, step)
         if step == config.num_steps or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
             with run.checkpoint(step) as folder:
-                save_state(folder, step, networks, averages, optimizer)
+                save_state(folder, step, networks, averages, optimizers)
             run.prune(config.keep)
             saved_at = time.monotonic()
     line.close()
@@ -153,27 +190,53 @@ def _resume(
     run: RunDir,
     networks: dict[str, nn.Module],
     averages: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> int:
     folder = run.latest_checkpoint()
     if folder is None:
         run.cut_log_after(0)
         return 0
-    step = load_state(folder, networks, averages, optimizer)
+    step = load_state(folder, networks, averages, optimizers)
     run.cut_log_after(step)
     logger.info("%s goes on after step %d", run.path, step)
     return step
 
 
-def _take_step(
-    stage: Stage,
+@dataclass(frozen=True, kw_only=True)
+class _Learner:
+    """Networks that learn in one step, and what makes them."""
+
+    suffix: str
+    optim: OptimConfig
+    optimizer: torch.optim.Optimizer
+    networks: Mapping[str, nn.Module]
+    averages: Mapping[str, nn.Module]
+
+
+def _learners(
+    networks: Mapping[str, nn.Module],
+    averages: Mapping[str, nn.Module],
     config: LoopConfig,
-    networks: dict[str, nn.Module],
-    averages: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> dict[str, Tensor]:
-    rate = learning_rate(config.optim, step, config.num_steps)
+    turns: Turns | None,
+) -> dict[str, _Learner]:
+    """All networks under the name "", or each network of the cycle under its own."""
+    chosen = {"": config.optim} if turns is None else {key: turns.optims[key] for key in turns.names}
+    made = {}
+    for key, optim in chosen.items():
+        own = networks if turns is None else {key: networks[key]}
+        made[key] = _Learner(
+            suffix=f"_{key}" if key else "",
+            optim=optim,
+            optimizer=make_optimizer(own.values(), optim),
+            networks=own,
+            averages={name: averages[name] for name in own},
+        )
+    return made
+
+
+def _take_step(stage: Stage, config: LoopConfig, learner: _Learner, step: int) -> dict[str, Tensor]:
+    optim, optimizer = learner.optim, learner.optimizer
+    rate = learning_rate(optim, step, config.num_steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
     sums: dict[str, Tensor] = {}
@@ -183,33 +246,42 @@ def _take_step(
         with torch.autocast(device_type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss, metrics = stage.loss(step, part, generator)
         (loss / config.accumulate).backward()
-        for key, value in {"loss": loss.detach(), **metrics}.items():
+        for key, value in {f"loss{learner.suffix}": loss.detach(), **metrics}.items():
             sums[key] = sums.get(key, 0.0) + value / config.accumulate
-    parameters = [parameter for network in networks.values() for parameter in network.parameters()]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, config.optim.clip_norm)
+    parameters = [parameter for network in learner.networks.values() for parameter in network.parameters()]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, optim.clip_norm)
     if not torch.isfinite(norm):
         raise FloatingPointError(
-            f"the gradient of step {step} is not finite (loss {float(sums['loss'])}); "
+            f"the gradient of step {step} is not finite (loss {float(sums[f'loss{learner.suffix}'])}); "
             "lower learning_rate and resume"
         )
     optimizer.step()
     optimizer.zero_grad()
-    for key, network in networks.items():
+    for key, network in learner.networks.items():
+        average = learner.averages[key]
         # The average starts fast, so that short runs do not remember their random first weights.
-        decay = min(config.optim.ema_decay, (1 + step) / (10 + step))
-        update_average(averages[key].parameters(), network.parameters(), decay)
-        for kept, current in zip(averages[key].buffers(), network.buffers(), strict=True):
+        decay = min(optim.ema_decay, (1 + step) / (10 + step))
+        update_average(average.parameters(), network.parameters(), decay)
+        for kept, current in zip(average.buffers(), network.buffers(), strict=True):
             kept.copy_(current)
-    return {**sums, "gradient_norm": norm.detach(), "learning_rate": torch.tensor(rate)}
+    return {
+        **sums,
+        f"gradient_norm{learner.suffix}": norm.detach(),
+        f"learning_rate{learner.suffix}": torch.tensor(rate),
+    }
 
 
 class _Sink:
-    """Averages metrics between log lines and writes them."""
+    """Averages metrics between log lines, each over the steps that had it, and writes them."""
 
-    def __init__(self, run: RunDir, config: LoopConfig) -> None:
+    def __init__(
+        self, run: RunDir, config: LoopConfig, watch: Watch | None, averages: Mapping[str, nn.Module]
+    ) -> None:
         self._run, self._every = run, config.log_every
+        self._watch, self._averages = watch, averages
         self._sums: dict[str, Tensor] = {}
-        self._count, self._began = 0, time.monotonic()
+        self._counts: Counter[str] = Counter()
+        self._steps, self._began = 0, time.monotonic()
         self._latest: dict[str, float] = {}
         self._board = None
         if config.log_to == "jsonl+tensorboard":
@@ -223,16 +295,21 @@ class _Sink:
         """Take the metrics of a step; return what to show now."""
         for key, value in metrics.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
-        self._count += 1
+            self._counts[key] += 1
+        self._steps += 1
         if step % self._every == 0:
-            row = {key: float(value) / self._count for key, value in self._sums.items()}
-            row["steps_per_second"] = self._count / (time.monotonic() - self._began)
+            row = {key: float(value) / self._counts[key] for key, value in self._sums.items()}
+            row["steps_per_second"] = self._steps / (time.monotonic() - self._began)
+            if self._watch is not None:
+                with torch.no_grad():
+                    row |= self._watch(step, row, self._averages)
             self._run.log(step, {key: float(f"{value:.6g}") for key, value in row.items()})
             if self._board is not None:
                 for key, value in row.items():
                     self._board.add_scalar(key, value, step)
-            self._latest = {"loss": row["loss"]}
-            self._sums, self._count, self._began = {}, 0, time.monotonic()
+            self._latest = {key: value for key, value in row.items() if key.startswith("loss")}
+            self._sums, self._counts = {}, Counter()
+            self._steps, self._began = 0, time.monotonic()
         return self._latest
 
 

@@ -25,15 +25,25 @@ def save_state(
     step: int,
     networks: Mapping[str, nn.Module],
     averages: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> None:
-    """Write the state after ``step`` finished steps into an existing folder."""
+    """Write the state after ``step`` finished steps into an existing folder.
+
+    Args:
+        folder: where.
+        step: finished steps.
+        networks: by name.
+        averages: their running averages.
+        optimizers: by the name of the network that each moves; "" for one that moves all.
+    """
     tensors: dict[str, Tensor] = {}
     for name, network in networks.items():
         tensors |= {f"network/{name}/{key}": value for key, value in network.state_dict().items()}
         tensors |= {f"average/{name}/{key}": value for key, value in averages[name].state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in moments.items()}
+    for name, optimizer in optimizers.items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            place = f"{_moments_of(name)}{index}/"
+            tensors |= {f"{place}{key}": torch.as_tensor(value) for key, value in moments.items()}
     save_file(
         {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
         folder / "state.safetensors",
@@ -45,7 +55,7 @@ def load_state(
     folder: Path,
     networks: Mapping[str, nn.Module],
     averages: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> int:
     """Restore a state in place and return its number of finished steps.
 
@@ -68,13 +78,22 @@ def load_state(
         raise DataError(
             f"{folder} cannot be resumed ({error}); delete it to resume from the one before"
         ) from error
+    for name, optimizer in optimizers.items():
+        _load_moments(optimizer, _below(tensors, _moments_of(name)))
+    return document["step"]
+
+
+def _moments_of(name: str) -> str:
+    return f"optimizer/{name}/" if name else "optimizer/"
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below(tensors, "optimizer/").items():
+    for key, value in tensors.items():
         index, _, moment = key.partition("/")
         moments.setdefault(int(index), {})[moment] = _laid_out_as(parameters[int(index)], value)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return document["step"]
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

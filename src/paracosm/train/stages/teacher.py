@@ -24,11 +24,11 @@ from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.latents import read_latent_clips
 from paracosm.data.reader import Dataset
 from paracosm.models.dynamics_flow import FlowDynamics, FlowDynamicsConfig, shift_controls
+from paracosm.models.flow_clip import Setting, solve_clips
+from paracosm.models.flow_rollout import RolloutConfig, continue_clips
 from paracosm.models.noise import draw_levels, mix, velocity_weight
 from paracosm.models.pixels import to_frames
-from paracosm.models.rollout import next_frame
 from paracosm.models.tokenizer_vae import TokenizerVAE
-from paracosm.nn.kv_cache import KVCache
 from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
@@ -65,8 +65,11 @@ class TeacherStageConfig:
     """clips a batch"""
     clip_frames: int = 32
     """frames a clip"""
-    past: Literal["two_streams", "independent"] = "two_streams"
-    """clean past beside noisy frames, or one noise level a frame in a single stream"""
+    past: Literal["two_streams", "independent", "whole_clip"] = "two_streams"
+    """clean past beside noisy frames; one noise level a frame in a single stream; or, for a bidirectional
+    mask, one level a clip whose first frames are clean (image to video)"""
+    given_frames: int = 4
+    """most clean frames at the beginning of a whole clip, drawn from 0 once a clip"""
     context_noise: float = 0.2
     """largest noise level of the clean past, drawn uniformly once a clip"""
     control_dropout: float = 0.1
@@ -92,6 +95,11 @@ class TeacherStage:
             begin_with(dynamics, config.initial)
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
+        if dynamics.config.ahead and config.past != "whole_clip":
+            raise ConfigError(
+                f'past "{config.past}" does not fit a bidirectional mask, which would show a frame its own '
+                'answer; use past "whole_clip"'
+            )
         dataset = Dataset(config.data)
         _check_controls(dataset, config)
         episodes = select_episodes(dataset, config.split)
@@ -113,17 +121,25 @@ class TeacherStage:
         dynamics = self.networks["dynamics"]
         clean, controls = self.batch(step, part, config.batch_size)
         shape = clean.shape[:2]
+        whole = config.past == "whole_clip"
         levels = draw_levels(
-            shape,
+            (shape[0], 1) if whole else shape,
             generator,
             mean=config.level_mean,
             deviation=config.level_deviation,
             pure_share=config.pure_share,
-        )
+        ).expand(shape)
         noise = torch.randn(clean.shape, generator=generator)
         known = torch.ones(shape, dtype=torch.bool)
         known[:, 0] = False
         kept = known & (torch.rand(shape, generator=generator) >= config.control_dropout)
+        asked = known  # the first frame has no past: nothing to predict it from
+        if whole:
+            given = torch.randint(config.given_frames + 1, (shape[0], 1), generator=generator)
+            asked = torch.arange(shape[1]) >= given
+            levels = levels * asked
+            # Dropped for the whole clip: a frame would read a missing control off its neighbours.
+            kept = known & (kept[:, -1:] | ~asked)
         past = past_known = None
         if config.past == "two_streams":
             context_level = config.context_noise * torch.rand(shape[0], 1, generator=generator).expand(shape)
@@ -132,13 +148,12 @@ class TeacherStage:
             past_known = known.to(clean.device)
         levels, noise, kept = levels.to(clean), noise.to(clean), kept.to(clean.device)
         made = dynamics(mix(clean, noise, levels), levels, controls, kept, past, past_known)
-        error = (made.float() - clean).square().mean((2, 3, 4))
-        counted = slice(1, None)  # the first frame has no past: nothing to predict it from
-        loss = (error * velocity_weight(levels))[:, counted].mean()
-        pure = (levels == 1.0)[:, counted]
-        pure_error = error[:, counted][pure].mean() if bool(pure.any()) else error.new_tensor(0.0)
-        return loss, {
-            "clean_error": error[:, counted].mean().detach(),
+        asked = asked.to(clean.device)
+        error, levels = (made.float() - clean).square().mean((2, 3, 4))[asked], levels[asked]
+        pure = levels == 1.0
+        pure_error = error[pure].mean() if bool(pure.any()) else error.new_tensor(0.0)
+        return (error * velocity_weight(levels)).mean(), {
+            "clean_error": error.mean().detach(),
             "clean_error_from_noise": pure_error.detach(),
         }
 
@@ -146,7 +161,8 @@ class TeacherStage:
         """True clips above dreams that start from their first frames under the same controls."""
         dynamics = cast("FlowDynamics", averages["dynamics"])
         latents, controls = self.batch(0, 0, PREVIEW_CLIPS)
-        dreamt = dream(dynamics, latents[:, :PREVIEW_CONTEXT], controls, self.config.preview_levels)
+        look = dream_whole if dynamics.config.ahead else dream
+        dreamt = look(dynamics, latents[:, :PREVIEW_CONTEXT], controls, self.config.preview_levels)
         real, made = (to_frames(self.tokenizer.decode(part.cpu())[0]).numpy() for part in (latents, dreamt))
         shown = slice(PREVIEW_CONTEXT - 1, None, 3)
         return contact_sheet([clip[i, shown] for i in range(PREVIEW_CLIPS) for clip in (real, made)], scale=2)
@@ -177,34 +193,27 @@ def dream(
     Returns:
         Latents (b, t, z, h, w), the start included.
     """
-    b = start.shape[0]
     generator = torch.Generator().manual_seed(sub_seed(seed, "dream"))
+    return continue_clips(dynamics, start, controls, RolloutConfig(levels=levels), generator)
 
-    def known(index: int) -> Tensor:
-        return torch.full((b, 1), index > 0, device=start.device)
 
-    def level_of(value: float) -> Tensor:
-        return torch.full((b, 1), value, device=start.device)
-
-    def denoise(x: Tensor, level: float, control: int, cache: KVCache) -> Tensor:
-        led_by = controls[:, control : control + 1]
-        return dynamics.step(x, level_of(level), led_by, known(control), cache)
-
-    def write(clean: Tensor, control: int, cache: KVCache) -> KVCache:
-        led_by = controls[:, control : control + 1]
-        return dynamics.write(clean, level_of(0.0), led_by, known(control), cache)
-
-    cache = dynamics.empty_cache(b)
-    frames = []
-    for index in range(controls.shape[1]):
-        if index < start.shape[1]:
-            clean = start[:, index : index + 1]
-            cache = write(clean, index, cache)
-        else:
-            noise = torch.randn(start[:, :1].shape, generator=generator).to(start)
-            clean, cache = next_frame(denoise, write, noise, levels, index, cache)
-        frames.append(clean)
-    return torch.cat(frames, 1)
+@torch.no_grad()
+def dream_whole(
+    dynamics: FlowDynamics, start: Tensor, controls: Tensor, levels: tuple[float, ...], seed: int = 0
+) -> Tensor:
+    """Make clips of a bidirectional network from their first frames; arguments as for :func:`dream`."""
+    generator = torch.Generator().manual_seed(sub_seed(seed, "dream"))
+    b, t = controls.shape[:2]
+    noise = torch.randn((b, t, *start.shape[2:]), generator=generator).to(start)
+    setting = Setting(
+        past=start,
+        past_levels=start.new_zeros(start.shape[:2]),
+        controls=controls,
+        known=(torch.arange(t, device=start.device) > 0).expand(b, t),
+        start=start.shape[1],
+    )
+    made = solve_clips(dynamics, noise, setting, levels)[-1]
+    return torch.cat([start, made[:, start.shape[1] :]], 1)
 
 
 def save_average(config: TeacherStageConfig) -> Path:

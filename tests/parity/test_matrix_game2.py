@@ -40,7 +40,8 @@ def test_the_schedule_is_the_published_one_to_the_last_bit():
 @pytest.mark.timeout(600)
 def test_streamed_blocks_are_the_published_networks(tmp_path):
     case, weights = kept_case()
-    network = convert_network(write_checkpoint(tmp_path / "from", weights), tmp_path / "to")
+    convert_network(write_checkpoint(tmp_path / "from", weights), tmp_path / "to")
+    network = VideoDynamics.load(tmp_path / "to")
     tensors, index = case.tensors, case.tensors["token_index"].long()
     with watch(network) as seen:
         for block, flows, clean in stream(network, case, batch=1, num_blocks=4, last_passes=1):
@@ -60,7 +61,8 @@ def test_streamed_blocks_are_the_published_networks(tmp_path):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_the_whole_case(batch, tmp_path, capsys):
     folder = Path(FULL)
-    network, case = convert_network(folder, tmp_path / "to"), full_case(folder)
+    convert_network(folder, tmp_path / "to")
+    network, case = VideoDynamics.load(tmp_path / "to"), full_case(folder)
     tensors, worst = case.tensors, {"flow": (0.0, 0.0), "x0": (0.0, 0.0), "latents": (0.0, 0.0)}
     with watch(network) as seen:
         for block, flows, clean in stream(network, case, batch=batch, num_blocks=4, last_passes=3):

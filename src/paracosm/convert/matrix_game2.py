@@ -32,6 +32,10 @@ PREFIX = "model."
 """Stands before every name in the distilled files, and not in the foundation model's."""
 KEY_TENSOR = "patch_embedding.weight"
 """A tensor that every transformer of this family has: its file is known by it."""
+CONTEXT_TENSOR = "img_emb.proj.0.weight"
+"""A tensor whose length is the width of an image token, which the config does not tell."""
+CONFIG_NAMES = ("config.json", "base_config.json")
+"""How the config is called beside the weights; the second beside the foundation model."""
 LATENTS_PER_BLOCK = 3
 """Latent frames made at once, by all published variants."""
 
@@ -90,12 +94,15 @@ _IDLE_CONFIG = {"text_len", "text_dim", "_class_name", "_diffusers_version", "_n
 """Settings that change nothing in the network."""
 
 
-def read_published_config(document: Mapping[str, Any], block: int = LATENTS_PER_BLOCK) -> VideoDynamicsConfig:
+def read_published_config(
+    document: Mapping[str, Any], block: int = LATENTS_PER_BLOCK, context_width: int = 1280
+) -> VideoDynamicsConfig:
     """Turn a published config.json into ours.
 
     Args:
         document: the file's JSON.
         block: latent frames made at once; the published file does not say.
+        context_width: numbers of an image token; the published file does not say, its weights do.
 
     Raises:
         ConfigError: when a setting is missing or has a value that is not built here.
@@ -122,7 +129,7 @@ def read_published_config(document: Mapping[str, Any], block: int = LATENTS_PER_
         heads=_get(document, "num_heads", int),
         hidden=_get(document, "ffn_dim", int),
         time_width=_get(document, "freq_dim", int),
-        context_width=IMAGE_TOKEN_WIDTH,
+        context_width=context_width,
         block=block,
         window=max(0, window),
         sink=int(document.get("sink_size", 0)),
@@ -132,8 +139,6 @@ def read_published_config(document: Mapping[str, Any], block: int = LATENTS_PER_
     )
 
 
-IMAGE_TOKEN_WIDTH = 1280
-"""Numbers of an image token: CLIP ViT-H/14's, and a literal in the published network."""
 _CONFIG_KEYS = {
     "dim",
     "num_layers",
@@ -182,20 +187,29 @@ def convert_network(folder: Path, out: Path, block: int = LATENTS_PER_BLOCK) -> 
         block: latent frames made at once.
 
     Returns:
-        The network, float32, in eval mode.
+        The network on the meta device, without weights.
 
     Raises:
         DataError: when a file is missing, truncated, or does not fit the config.
         ConfigError: when the config describes a network that is not built here.
     """
-    document = read_json(folder / "config.json")
+    path = next((folder / name for name in CONFIG_NAMES if (folder / name).is_file()), folder / "config.json")
+    document, weights = read_json(path), find_weights(folder)
     if not isinstance(document, dict):
-        raise ConfigError(f"{folder}/config.json is no object; download it again")
-    config = read_published_config(document, block)
+        raise ConfigError(f"{path} is no object; download it again")
     with torch.device("meta"):
-        network = VideoDynamics(config)
-    save_tensors(network, read_published_weights(find_weights(folder), network), out)
-    return VideoDynamics.load(out)
+        network = VideoDynamics(read_published_config(document, block, _context_width(weights)))
+    save_tensors(network, read_published_weights(weights, network), out)
+    return network
+
+
+def _context_width(weights: Path) -> int:
+    """Numbers of an image token, as the weights of its first norm say."""
+    with _open(weights) as file:
+        for name in (PREFIX + CONTEXT_TENSOR, CONTEXT_TENSOR):
+            if name in file.keys():  # noqa: SIM118 (safe_open has no iterator)
+                return file.get_slice(name).get_shape()[0]
+    raise DataError(f"{weights} lacks {CONTEXT_TENSOR}; it is incomplete: download it again")
 
 
 def published_name(ours: str) -> str:

@@ -61,22 +61,36 @@ class Model(nn.Module):
         """
         config = read_config(folder, cls.kind)
         model = cls(from_json(cls.config_class, config, f"{folder.name}.config"))
-        tensors = read_tensors(folder)
         expected = model.state_dict()
-        missing, unused = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
-        if missing or unused:
-            raise DataError(
-                f"{folder}/model.safetensors lacks {missing[:3]} and has unknown {unused[:3]}; "
-                "its config.json belongs to other weights; restore the pair"
-            )
-        for name, tensor in tensors.items():
-            if tensor.shape != expected[name].shape:
-                raise DataError(
-                    f"{folder}/model.safetensors: {name} is {tuple(tensor.shape)}, the config says "
-                    f"{tuple(expected[name].shape)}; restore the pair"
-                )
+        tensors = read_fitting_tensors(folder, expected)
         model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
         return model.eval()
+
+
+def read_fitting_tensors(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read the weights of a model folder and check that they are those of a network.
+
+    Args:
+        folder: the model folder.
+        expected: state dict of the network; the meta device suffices.
+
+    Raises:
+        DataError: when the file is missing, truncated or of another network.
+    """
+    tensors = read_tensors(folder)
+    missing, unused = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unused:
+        raise DataError(
+            f"{folder}/model.safetensors lacks {missing[:3]} and has unknown {unused[:3]}; "
+            "its config.json belongs to other weights; restore the pair"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise DataError(
+                f"{folder}/model.safetensors: {name} is {tuple(tensor.shape)}, the config says "
+                f"{tuple(expected[name].shape)}; restore the pair"
+            )
+    return tensors
 
 
 def save_tensors(model: Model, tensors: Mapping[str, Tensor], folder: Path) -> None:

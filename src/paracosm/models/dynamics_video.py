@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -21,6 +22,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paracosm.core.config import from_json
 from paracosm.core.errors import ConfigError
 from paracosm.core.shapes import Latents, NoiseLevels
 from paracosm.nn.attention import Table
@@ -31,7 +33,7 @@ from paracosm.nn.rope import axial_pairs, pair_table, rotate_pairs
 from paracosm.nn.video_attention import FullNormProjections, attend_frames
 
 from .action_module import ActionModule, ActionModuleConfig, Pair
-from .base import Model
+from .base import Model, read_config, read_fitting_tensors
 
 THETA = 10_000.0
 """Base of the rotary frequencies of self attention."""
@@ -155,6 +157,25 @@ class VideoDynamics(Model):
             for layer in range(config.depth)
         )
         self.head = VideoHead(width, config.latent_channels * numbers)
+
+    @classmethod
+    def load(
+        cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> VideoDynamics:
+        """Build the network of a folder in eval mode; weights are read once, straight to their place.
+
+        Raises:
+            DataError: when a file is missing, truncated or does not fit the config.
+            ConfigError: when the config is of another kind, a newer format or has an unknown key.
+        """
+        config = from_json(cls.config_class, read_config(folder, cls.kind), f"{folder.name}.config")
+        with torch.device("meta"):  # no random weights are made: of a billion they take a minute
+            model = cls(config)
+        tensors = read_fitting_tensors(folder, model.state_dict())
+        model.load_state_dict(
+            {name: tensor.to(device, dtype) for name, tensor in tensors.items()}, assign=True
+        )
+        return model.eval()
 
     def read_context(self, image_tokens: Tensor) -> tuple[Pair, ...]:
         """Project the tokens of a start picture once for all passes.

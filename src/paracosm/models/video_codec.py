@@ -1,9 +1,9 @@
 """Frames to latents and back for streamed video worlds: the Wan 2.1 autoencoder and a CLIP image tower.
 
-Both come from ``diffusers`` and ``transformers``, which are imported when a folder is opened. The library's own
-``encode`` and ``decode`` forget their past at every call; here one latent frame goes in or out at a time and the
-past is a value, so a stream has no end and a snapshot is a handful of references. This file does NOT know the
-transformer between, or controls.
+Both come from ``diffusers`` and ``transformers``, which are imported when a folder is opened. The library's
+own ``encode`` and ``decode`` forget their past at every call; here one latent frame goes in or out at a time
+and the past is a value, so a stream has no end and a snapshot is a handful of references. This file does NOT
+know the transformer between, or controls.
 
 Source: Wan 2503.20314, section 4.1; diffusers AutoencoderKLWan; transformers CLIPVisionModel.
 """

@@ -62,8 +62,8 @@ def attend_frames(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -
     mask = None
     if seen is not None:
         mask = seen.repeat_interleave(q.shape[2], 0).repeat_interleave(k.shape[2], 1)
-    operands = (rearrange(x, "b t s n k -> b (t s) n k") for x in (q, k, v))
-    return rearrange(attend(*operands, mask), "b (t s) n k -> b t s n k", t=q.shape[1])
+    queries, keys, values = (rearrange(x, "b t s n k -> b (t s) n k") for x in (q, k, v))
+    return rearrange(attend(queries, keys, values, mask), "b (t s) n k -> b t s n k", t=q.shape[1])
 
 
 def attend_places(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -81,5 +81,5 @@ def attend_places(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -
         queries = rearrange(q, "b t s n k -> b (t s) n k")
         made = attend(queries, k[:, :, 0], v[:, :, 0], mask)
         return rearrange(made, "b (t s) n k -> b t s n k", t=q.shape[1])
-    operands = (rearrange(x, "b t s n k -> (b s) t n k") for x in (q, k, v))
-    return rearrange(attend(*operands, seen), "(b s) t n k -> b t s n k", s=q.shape[2])
+    queries, keys, values = (rearrange(x, "b t s n k -> (b s) t n k") for x in (q, k, v))
+    return rearrange(attend(queries, keys, values, seen), "(b s) t n k -> b t s n k", s=q.shape[2])

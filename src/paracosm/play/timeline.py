@@ -263,8 +263,9 @@ def _count_bytes(value: Any, seen: set[int]) -> int:
     if id(value) in seen:
         return 0
     seen.add(id(value))
-    if isinstance(value, np.ndarray):
-        return value.nbytes
+    size = getattr(value, "nbytes", None)  # arrays of numpy, and those of a backend
+    if isinstance(size, int):
+        return size
     if isinstance(value, bytes | bytearray | str):
         return len(value)
     if isinstance(value, Mapping):

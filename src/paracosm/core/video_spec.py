@@ -1,0 +1,230 @@
+"""A streamed video world on disk, and what its controls mean in the network's numbers.
+
+    WORLD/world.json             this file's VideoWorldSpec; "kind" is "video"
+    WORLD/dynamics/              config.json, model.safetensors: the transformer
+    WORLD/vae/                   the picture codec, in the library's own format
+    WORLD/image_encoder/         the image tower, in the library's own format
+    WORLD/starts.safetensors     pictures to begin from, uint8 (n, h, w, 3)
+
+It plays with torch. This file does NOT know how frames are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from .config import from_json
+from .controls import Control, ControlSpace
+from .errors import ConfigError, DataError
+from .files import file_hash, read_json
+from .world_spec import WEIGHTS_FILE, Part
+
+FORMAT_VERSION = 1
+"""Raised when world.json changes its meaning."""
+KIND = "video"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionMap:
+    """From a player's control to the keyboard and mouse numbers of a network."""
+
+    columns: tuple[str, ...]
+    """key of each keyboard number, in order; "" for a number that no key sets"""
+    choice: Literal["any", "one"]
+    """any: held keys count together; one: exactly one number is set, the first held key's"""
+    idle: int
+    """with choice one, the number that is set while no key is held"""
+    mouse: int
+    """mouse numbers: 2 are pitch and yaw, up and right positive; 0 for a network without a mouse"""
+    mouse_limit: float
+    """largest size of a mouse number, which stands for the largest turn of one step"""
+    turns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """keys that turn: mouse numbers (pitch, yaw) that they add while held"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played."""
+        if self.mouse not in (0, 2):
+            raise ConfigError(
+                f"{self.mouse} mouse numbers have no known meaning; a network with 2 (pitch, yaw) or 0 plays"
+            )
+        if self.choice == "one" and not 0 <= self.idle < len(self.columns):
+            raise ConfigError(
+                f"idle {self.idle} is none of the {len(self.columns)} keyboard numbers; give its place from 0"
+            )
+        if self.turns and not self.mouse:
+            raise ConfigError("keys that turn need mouse numbers; leave turns out")
+
+    def numbers(self, control: Control, look_limit: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Turn a control into keyboard numbers and mouse numbers, float32.
+
+        Args:
+            control: keys and degrees of (yaw, pitch).
+            look_limit: degrees of yaw and pitch that are the mouse's limit.
+        """
+        held = np.array([key in control.keys and key != "" for key in self.columns], np.float32)
+        if self.choice == "one":
+            chosen = int(held.argmax()) if held.any() else self.idle
+            held = np.zeros_like(held)
+            held[chosen] = 1.0
+        mouse = np.zeros(self.mouse, np.float32)
+        if self.mouse:
+            yaw, pitch = (
+                angle / limit * self.mouse_limit if limit else 0.0
+                for angle, limit in zip(control.look, look_limit, strict=True)
+            )
+            turn = np.array([pitch, yaw], np.float32)
+            for key in sorted(control.keys & self.turns.keys()):
+                turn += np.array(self.turns[key], np.float32)
+            mouse = np.clip(turn, -self.mouse_limit, self.mouse_limit)
+        return held, mouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoParts:
+    """The networks of a streamed world."""
+
+    dynamics: Part
+    """noise to the next latent frames"""
+    vae: Part
+    """frames to latents and back"""
+    image_encoder: Part
+    """the start picture to tokens"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPlay:
+    """How the world is played unless the player says otherwise."""
+
+    levels: tuple[float, ...]
+    """noise levels of the denoising passes, falling from 1"""
+    guidance: float = 1.0
+    """push from no control towards the control; 1 is plain"""
+    context_level: float = 0.0
+    """noise level that the network is told for clean latents"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoWorldSpec:
+    """What world.json holds."""
+
+    kind: Literal["video"]
+    """tells this world from those that play without torch"""
+    format_version: int
+    """see FORMAT_VERSION"""
+    name: str
+    """short name, e.g. "universal" """
+    description: str
+    """one or two sentences for people"""
+    fps: float
+    """frames a second at the world's own pace"""
+    height: int
+    """rows of a frame in pixels"""
+    width: int
+    """columns of a frame in pixels"""
+    controls: ControlSpace
+    """what the player may do"""
+    actions: ActionMap
+    """what that means in the network's numbers"""
+    parts: VideoParts
+    """the networks"""
+    play: VideoPlay
+    """how it is played"""
+    starts: str
+    """file of the pictures to start from"""
+    source: str = ""
+    """where the weights come from, and their licence"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a world."""
+        if self.fps <= 0 or self.height < 1 or self.width < 1:
+            raise ConfigError(
+                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
+            )
+        named = {key for key in self.actions.columns if key} | set(self.actions.turns)
+        unknown = sorted(named - set(self.controls.keys))
+        if unknown:
+            raise ConfigError(
+                f"actions name keys {unknown} that the controls do not offer; offered are "
+                f"{list(self.controls.keys)}"
+            )
+
+
+def is_video_world(folder: Path) -> bool:
+    """Whether a folder's world.json is of this kind."""
+    if not (folder / "world.json").is_file():
+        return False
+    document = read_json(folder / "world.json")
+    return isinstance(document, dict) and document.get("kind") == KIND
+
+
+def load_video_spec(folder: Path) -> VideoWorldSpec:
+    """Read world.json and check that its transformer is the one it was written for.
+
+    Raises:
+        DataError: when a file is missing or of other weights.
+        ConfigError: when it is of a newer format or does not fit; names the key.
+    """
+    path = folder / "world.json"
+    document: Any = read_json(path)
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ConfigError(
+            f"{path} has format_version {version}, this version reads up to {FORMAT_VERSION}; "
+            "upgrade paracosm"
+        )
+    try:
+        spec = from_json(VideoWorldSpec, document)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    weights = folder / spec.parts.dynamics.folder / WEIGHTS_FILE
+    if not weights.is_file():
+        raise DataError(f"{weights} is missing; copy the whole world folder or convert again")
+    found = file_hash(weights)
+    if found != spec.parts.dynamics.weights:
+        raise DataError(
+            f"{weights} has the hash {found}, world.json says {spec.parts.dynamics.weights}: the weights "
+            "were changed or cut off; copy the world folder again or convert again"
+        )
+    return spec
+
+
+def load_pictures(folder: Path, spec: VideoWorldSpec) -> np.ndarray:
+    """Read the pictures that a world can begin from, uint8 (n, h, w, 3).
+
+    Raises:
+        DataError: when the file is missing, corrupt or does not fit the world.
+    """
+    path = folder / spec.starts
+    try:
+        pictures = load_file(path)["frames"]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise DataError(f"{path} is missing or corrupt ({error}); convert again") from error
+    check_pictures(pictures, spec.height, spec.width, str(path))
+    return pictures
+
+
+def save_pictures(pictures: Sequence[np.ndarray], path: Path) -> None:
+    """Write pictures to begin from; the caller makes the folder whole."""
+    save_file({"frames": np.ascontiguousarray(np.stack(pictures))}, path)
+    path.chmod(0o644)  # safetensors makes it private; a world's folder is not
+
+
+def check_pictures(pictures: np.ndarray, height: int, width: int, name: str) -> None:
+    """Refuse pictures of another type or size.
+
+    Raises:
+        DataError: says what was given and what is needed.
+    """
+    fits = pictures.ndim == 4 and pictures.dtype == np.uint8 and pictures.shape[1:] == (height, width, 3)
+    if not fits or not len(pictures):
+        raise DataError(
+            f"{name}: start pictures are {pictures.dtype} {pictures.shape}; "
+            f"uint8 (n, {height}, {width}, 3) with n >= 1 is needed"
+        )

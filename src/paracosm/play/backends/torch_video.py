@@ -1,0 +1,50 @@
+"""Opens the networks of a streamed video world in torch, once a process for all players of it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from pathlib import Path
+
+from paracosm.core.errors import ConfigError
+from paracosm.core.extras import need
+from paracosm.core.video_spec import VideoWorldSpec
+from paracosm.models.video_player import VideoPlayer
+
+
+def open_player(folder: Path, spec: VideoWorldSpec, device: str, dtype: str, num_threads: int) -> VideoPlayer:
+    """Open the networks of a world, or share them with who has the same ones open.
+
+    Args:
+        folder: the world's folder.
+        spec: its description.
+        device: "auto" takes a graphics card when there is one.
+        dtype: "auto" is bfloat16 on a graphics card, float32 elsewhere.
+        num_threads: threads of torch, which has one number for the whole process; 0 leaves it as it is.
+
+    Raises:
+        ConfigError: when there is no such device.
+        DataError: when a part is missing or damaged.
+        MissingPackageError: when torch, diffusers or transformers is not installed.
+    """
+    torch = need("torch", "weights")
+    has_card = torch.cuda.is_available()
+    if device == "auto":
+        device = "cuda" if has_card else "cpu"
+    if device.startswith("cuda") and not has_card:
+        raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    if num_threads:
+        torch.set_num_threads(num_threads)
+    key = (str(folder.resolve()), spec.parts.dynamics.weights, device, dtype)
+    with _LOCK:
+        player = _OPEN.get(key)
+        if player is None:
+            player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, dtype, device)
+            _OPEN[key] = player
+        return player
+
+
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str], VideoPlayer] = weakref.WeakValueDictionary()
+_LOCK = threading.Lock()

@@ -1,44 +1,48 @@
 """Worlds whose faults are known: each must be caught, and the oracle must reach every ceiling."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from paracosm.core.figures import Figure
 from paracosm.data.reader import Dataset
-from paracosm.evaluate.cases import choose_cases, choose_runs
-from paracosm.evaluate.long_runs import (
-    LongRuns,
-    learn_game,
-    measure_late_control,
-    measure_stability,
-    read_truth,
-)
-from paracosm.evaluate.opposites import measure_opposites
+from paracosm.evaluate.long_runs import learn_game
+from paracosm.evaluate.parts.control import Control, LateControl
+from paracosm.evaluate.parts.fidelity import Fidelity
+from paracosm.evaluate.parts.long import Long
+from paracosm.evaluate.parts.opposites import Opposites
+from paracosm.evaluate.parts.short import Short
+from paracosm.evaluate.parts.stability import Stability
 from paracosm.evaluate.quality import PSNR_CAP_DB
-from paracosm.evaluate.rollouts import Subject, play_all
-from paracosm.evaluate.short_runs import measure_control, measure_fidelity, play_short
+from paracosm.evaluate.runner import run_parts
 
-from .toys import SPACE, ToyReader, open_toy
+from .toys import SPACE, toy_config, use_toy_judges
 
-TRUE = Subject(name="game:toy", opener=open_toy)
+SHORT = (
+    Short(num_cases=8, steps=18),
+    Fidelity(num_cases=8, steps=18, horizons=(1, 4, 8, 16, 32)),
+    Control(num_cases=8, steps=18),
+)
+LONG = (
+    Long(num_runs=2, steps=330),
+    Stability(num_runs=2),
+    LateControl(num_runs=2, steps=330),
+)
 
 
-def subject(kind: str) -> Subject:
-    return TRUE if kind == "true" else Subject(name=f"model:{kind}", opener=open_toy)
+@pytest.fixture(scope="module", autouse=True)
+def _judges() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        use_toy_judges(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
 def measure_short(held_out: Dataset):
     @functools.cache
     def measure(kind: str) -> dict[str, Figure]:
-        cases = choose_cases(held_out.episodes, 8, 18, seed=0)
-        runs = play_short(subject(kind), cases, workers=1)
-        return measure_fidelity(runs) | measure_control(
-            runs, ToyReader(), ToyReader.keys, ToyReader.look, SPACE
-        )
+        return run_parts(SHORT, toy_config(kind, held_out.episodes)).figures
 
     return measure
 
@@ -49,11 +53,7 @@ def measure_long(held_out: Dataset, reference: Dataset):
 
     @functools.cache
     def measure(kind: str) -> dict[str, Figure]:
-        runs = choose_runs(held_out.episodes, 2, 330, seed=0)
-        played = play_all(subject(kind), [run.rollout for run in runs], workers=1)
-        long = LongRuns(runs=runs, world=played, truth=read_truth(runs))
-        late = measure_late_control(long, ToyReader(), ToyReader.keys, ToyReader.look, SPACE, fps=2.6)
-        return measure_stability(long, game, SPACE, lambda frames: frames.reshape(len(frames), -1)) | late
+        return run_parts(LONG, toy_config(kind, held_out.episodes, real=game, fps=2.6)).figures
 
     return measure
 
@@ -173,16 +173,14 @@ def test_late_control_stands_beside_shuffled_and_copied(measure_long) -> None:
 def test_opposite_turns_go_opposite_ways_only_where_they_should(
     held_out: Dataset, kind: str, share: float
 ) -> None:
-    cases = choose_cases(held_out.episodes, 4, 8, seed=1)
-    figure = measure_opposites(subject(kind), TRUE, cases, SPACE, workers=1)["control.opposite_share.turn"]
+    outcome = run_parts([Opposites(num_cases=4)], toy_config(kind, held_out.episodes))
+    figure = outcome.figures["control.opposite_share.turn"]
     assert (figure.value, figure.n) == (share, 4)
     assert figure.anchors["shuffled"] == (1.0 if kind == "swapped" else 0.0)
 
 
 def test_long_runs_too_short_for_a_moment_say_so(held_out: Dataset) -> None:
-    runs = choose_runs(held_out.episodes, 2, 40, seed=0)
-    played: Sequence[np.ndarray] = [np.zeros((40, 48, 64, 3), np.uint8)] * 2
-    long = LongRuns(runs=runs, world=played, truth=read_truth(runs))
-    figures = measure_late_control(long, ToyReader(), ToyReader.keys, ToyReader.look, SPACE, fps=4.0)
+    parts = [Long(num_runs=2, steps=40), LateControl(num_runs=2, steps=40)]
+    figures = run_parts(parts, toy_config("oracle", held_out.episodes)).figures
     figure = figures["control.keys_share_of_ceiling@60s"]
     assert (figure.status, figure.reason) == ("skipped", "the runs are 40 steps long, 60 s are 240")

@@ -6,19 +6,24 @@ turn moves it by one column a degree.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.episode import Recipe
 from paracosm.core.errors import WorldError
 from paracosm.core.rng import stream
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
-from paracosm.data.reader import Dataset
+from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
+from paracosm.evaluate.bench import Bench, BenchConfig
+from paracosm.evaluate.rollouts import Subject
+from paracosm.evaluate.sources import RecordedCases
 from paracosm.models.inverse_dynamics import Reading
 
 HEIGHT, WIDTH, ROWS, COLUMNS, STRIDE = 48, 64, 144, 192, 3
@@ -131,11 +136,25 @@ def open_toy(name: str, config: Any = None) -> ToyWorld:
     return ToyWorld("true" if name == "game:toy" else name.partition(":")[2])
 
 
+class ToyEncoder:
+    """The frames themselves as features."""
+
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        return frames.reshape(len(frames), -1).astype(np.float32)
+
+    def reconstruct(self, frames: np.ndarray) -> np.ndarray:
+        return frames
+
+
 class ToyReader:
     """Reads the toy's controls by trying every motion they can cause."""
 
     keys = SPACE.keys
     look = ("yaw",)
+
+    @property
+    def config(self) -> ToyReader:
+        return self
 
     def read(self, frames: np.ndarray) -> Reading:
         grey = frames[1:-1, ..., 1].astype(np.int16)
@@ -173,3 +192,22 @@ def record_toy(path: Path, seeds: Sequence[int], steps: int, split: Any) -> Data
             for control in play_toy(steps, seed):
                 writer.step(control, world.step(control))
     return Dataset(path)
+
+
+def toy_config(kind: str, episodes: Sequence[EpisodeRef], **changes: Any) -> BenchConfig:
+    """Set up a bench for a toy world; put the judges in with :func:`use_toy_judges`."""
+    name = "game:toy" if kind == "true" else f"model:{kind}"
+    fps = changes.pop("fps", 4.0)
+    return BenchConfig(
+        subject=Subject(name=name, opener=open_toy),
+        game=Subject(name="game:toy", opener=open_toy),
+        info=dataclasses.replace(ToyWorld(kind).info, fps=fps),
+        source=RecordedCases(main=tuple(episodes)),
+        **changes,
+    )
+
+
+def use_toy_judges(patch: pytest.MonkeyPatch) -> None:
+    """Let every bench read controls with the toy's reader and features with the toy's encoder."""
+    patch.setattr(Bench, "reader", property(lambda _: ToyReader()))
+    patch.setattr(Bench, "encoder", property(lambda _: ToyEncoder()))

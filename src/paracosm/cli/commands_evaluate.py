@@ -9,54 +9,72 @@ import tyro
 from paracosm.cli.arguments import File, Folder, command_line, full_name, parse, show, stderr_progress
 from paracosm.cli.commands_recipe import BUNDLED, find_street
 from paracosm.collect.record import record
-from paracosm.core.errors import DataError
-from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.evaluate.case_set import SETS, render_case_set
+from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
+from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
+from paracosm.evaluate.suites import SuiteName
 from paracosm.worlds import make_policy, open_world
-
-Part = Literal["tokenizer", "short", "opposites", "long", "speed", "play", "determinism"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand:
     """Measure a world against the true game, with the anchors beside each figure.
 
-    Recordings, tokenizer and reader are looked for in the recipe's run folder; each of them can be named.
-    What a bundled world's recipe would record and is not there is recorded first.
+    The cases of the bundled worlds' games ship with the package: paracosm evaluate model:doom --suite core.
+    With --data, for the suite first, or for other worlds, recordings are looked for in the recipe's run
+    folder; each can be named. Stopped at any moment, the same command with the same --out goes on where it
+    was.
     """
 
     world: tyro.conf.Positional[str]
-    """World to measure, e.g. "doom", "runs/own/world", or "game:doom" for the ceiling itself."""
-    suite: Literal["first"] = "first"
+    """World to measure, e.g. "model:doom", "runs/own/world", or "game:doom" for the ceiling itself."""
+    suite: SuiteName = "first"
     """Which figures."""
     size: Literal["full", "quick"] = "full"
     """How many cases; quick is for a look."""
-    parts: tuple[Part, ...] = ()
-    """Only these parts of the suite; none named takes all."""
+    parts: tuple[str, ...] = ()
+    """Only these parts of the suite, with those that they need; none named takes all."""
+    limit: int | None = None
+    """At most so many units of each part, for a quick look; the rest can be run later into the same --out."""
+    against: str | None = None
+    """Another world, or a results folder: adds the paired difference of every figure to it."""
     run: Folder = None
     """Run folder of the recipe; the folder that the world lies in, or runs/NAME, without it."""
     data: Folder = None
-    """Held-out recordings of the true game; RUN/data/held_out without it."""
+    """Held-out recordings of the true game; the case set of its game, or RUN/data/held_out, without it."""
     reference: Folder = None
     """Recordings from which the game's band is learnt; RUN/data/train without it."""
     unseen: Folder = None
     """Recordings of levels never trained on; RUN/data/unseen without it, where there is one."""
+    cases: Folder = None
+    """Folder of a case set, in place of the one that ships."""
     reader: Folder = None
-    """Model folder of inverse dynamics; RUN/inverse_dynamics/inverse_dynamics without it."""
+    """Model folder of inverse dynamics; that of the world, of the case set, or of RUN without it."""
     tokenizer: Folder = None
-    """Model folder of the tokenizer; RUN/tokenizer/tokenizer without it."""
+    """Model folder of the tokenizer; that of the world, or RUN/tokenizer/tokenizer, without it."""
     seed: int = 0
     """Seed of the choice of cases."""
     workers: int = 2
-    """Processes that play."""
+    """Processes that play, one thread each."""
     out: Folder = None
-    """Folder for results.json and report.html with pictures; none is written without it."""
+    """Folder for results.json, cases.jsonl and report.html; none is written without it."""
     json: File = None
     """Also write the figures to this file."""
+    make_cases: int | None = None
+    """Do not measure: make case set number N of this game from --data, --reference and --unseen in --out."""
 
 
 def evaluate(arguments: list[str]) -> None:
-    """Run ``paracosm evaluate``."""
+    """Run ``paracosm evaluate``.
+
+    Raises:
+        DataError: after the report was written, when too few units ended well.
+    """
     command = parse(EvaluateCommand, arguments, "paracosm evaluate")
+    if command.make_cases is not None:
+        _make_cases(command, command.make_cases)
+        return
     report = run_suite(
         suite_config(command),
         command.out,
@@ -64,32 +82,74 @@ def evaluate(arguments: list[str]) -> None:
         command=command_line("evaluate", arguments),
     )
     show(report, command.json)
+    problem = why_incomplete(report, command.out)
+    if problem:
+        raise DataError(problem)
 
 
 def suite_config(command: EvaluateCommand) -> SuiteConfig:
-    """Fill in the places that were not named from the run folder.
+    """Fill in the places that were not named from the run folder, unless a case set serves.
 
     Raises:
-        DataError: when held-out or reference recordings are neither named nor in the run folder.
+        DataError: when held-out or reference recordings are needed and neither named nor in the run folder.
     """
     folder = Path(command.world.partition(":")[2] or command.world)
     name = folder.name
     beside = folder.parent if (folder.parent / "data").is_dir() else Path("runs") / name
     run = command.run or beside
-    if command.data is None and name in BUNDLED:
-        _record_missing(name, run)
+    own = command.data is not None or command.suite == "first" or command.run is not None
+    data, reference, unseen = command.data, command.reference, command.unseen
+    if command.cases is None and (own or name not in BUNDLED):
+        if data is None and name in BUNDLED:
+            _record_missing(name, run)
+        data = data or _must_be(run / "data" / "held_out", "--data", "held-out recordings")
+        reference = reference or _must_be(run / "data" / "train", "--reference", "training recordings")
+        unseen = unseen or _may_be(run / "data" / "unseen")
     return SuiteConfig(
         world=full_name(command.world),
-        data=command.data or _must_be(run / "data" / "held_out", "--data", "held-out recordings"),
-        reference=command.reference or _must_be(run / "data" / "train", "--reference", "training recordings"),
-        unseen=command.unseen or _may_be(run / "data" / "unseen"),
+        data=data,
+        reference=reference,
+        unseen=unseen,
+        case_set=command.cases,
         reader=command.reader or _may_be(run / "inverse_dynamics" / "inverse_dynamics"),
         tokenizer=command.tokenizer or _may_be(run / "tokenizer" / "tokenizer"),
         suite=command.suite,
         size=command.size,
         workers=command.workers,
         seed=command.seed,
-        parts=frozenset(command.parts or PARTS),
+        parts=frozenset(command.parts),
+        limit=command.limit,
+        against=None if command.against is None else _other(command.against),
+    )
+
+
+def _other(name: str) -> str:
+    """A results folder as it is, a world by its full name."""
+    return name if (Path(name) / "setup.json").is_file() else full_name(name)
+
+
+def _make_cases(command: EvaluateCommand, version: int) -> None:
+    """Make a case set, and have the true game draw it once to prove it."""
+    name = command.world.partition(":")[2] or command.world
+    if command.data is None or command.reference is None:
+        raise ConfigError(
+            "--make-cases needs held-out recordings in --data and training recordings in --reference"
+        )
+    config = CaseSetConfig(
+        name=name,
+        version=version,
+        data=command.data,
+        reference=command.reference,
+        unseen=command.unseen,
+        reader=command.reader,
+        out=command.out or SETS / f"{name}-{version}",
+        seed=command.seed,
+    )
+    case_set = make_case_set(config)
+    render_case_set(case_set, open_world, workers=command.workers, progress=stderr_progress())
+    size = sum(file.stat().st_size for file in config.out.rglob("*") if file.is_file())
+    print(
+        f"{config.out}: {len(case_set.places)} places, {len(case_set.episodes)} episodes, {size / 1e6:.1f} MB"
     )
 
 

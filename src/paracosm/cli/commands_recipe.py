@@ -1,11 +1,13 @@
 """Commands that walk a whole street, from recording to a world that plays: recipe and export."""
 
+from __future__ import annotations
+
 import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -13,8 +15,11 @@ from paracosm.cli.arguments import File, Folder, command_line, parse, show, stde
 from paracosm.cli.commands_play import play
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker
-from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
+from paracosm.evaluate.suite import SuiteConfig, run_suite
 from paracosm.recipes.street import Street, build, run_street, shorten
+
+if TYPE_CHECKING:
+    from paracosm.recipes.genie import GenieRecipe
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +34,10 @@ class RecipeCommand:
     Your own game: paracosm recipe own --from gym:CartPole-v1, or --from a folder of recordings or videos.
     """
 
-    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own}")]
-    """Which pipeline."""
-    source: Annotated[str, tyro.conf.arg(name="from")] = ""
-    """For own: gym:ID, or a folder of recordings or videos."""
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME}")]
+    """Which pipeline; genie learns its actions from pictures alone."""
+    source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
+    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder."""
     run: Folder = None
     """Run folder; runs/NAME without it."""
     tiny: bool = False
@@ -70,6 +75,9 @@ def recipe(arguments: list[str]) -> None:
     """Run ``paracosm recipe``."""
     command = parse(RecipeCommand, arguments, "paracosm recipe")
     progress = stderr_progress()
+    if is_genie(command.recipe):
+        _walk_genie(command, progress)
+        return
     street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=progress)
     world = run_street(street, progress)
     print(f"{world} plays: paracosm play {world}")
@@ -116,6 +124,49 @@ def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progres
     return shorten(street) if tiny else street
 
 
+def is_genie(name: str) -> bool:
+    """Whether a recipe is one of genie's: genie alone, for a folder of pictures, or genie.NAME."""
+    return name.partition(".")[0] == "genie"
+
+
+def find_genie(name: str, run: Path | None, *, tiny: bool) -> GenieRecipe:
+    """Describe a recipe of genie by name, as in "genie.tiny".
+
+    Raises:
+        ConfigError: for an unknown name; says which there are.
+    """
+    from paracosm.recipes.genie import RECIPES, shorten
+
+    size = name.partition(".")[2]
+    if size not in RECIPES:
+        known = ", ".join(f"genie.{known}" for known in RECIPES)
+        raise ConfigError(f'there is no recipe "{name}"; choose one of {known}')
+    recipe = RECIPES[size](run or _run_folder(name, tiny))
+    return shorten(recipe) if tiny else recipe
+
+
+def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
+    """Walk a street of genie: of a name, or from a folder of pictures."""
+    from paracosm.recipes.genie import shorten
+    from paracosm.recipes.genie_street import from_folder, run_genie
+
+    if command.recipe == "genie":
+        if not command.source:
+            raise ConfigError("genie needs pictures: --data with a folder of recordings or videos")
+        folder = Path(command.source)
+        run = command.run or _run_folder(f"genie-{folder.resolve().name}", command.tiny)
+        recipe = from_folder(run, folder, progress)
+        recipe = shorten(recipe) if command.tiny else recipe
+    else:
+        if command.source:
+            raise ConfigError(
+                f'{command.recipe} records its own game, --data "{command.source}" is not taken; '
+                "use recipe genie for your pictures"
+            )
+        recipe = find_genie(command.recipe, command.run, tiny=command.tiny)
+    print(run_genie(recipe, progress))
+
+
 def _run_folder(name: str, tiny: bool) -> Path:
     """Where a run lies that was given no folder; toy runs lie apart, their sizes differ."""
     return Path("runs") / (f"{name}-tiny" if tiny else name)
@@ -144,5 +195,4 @@ def _suite(street: Street, command: RecipeCommand) -> SuiteConfig | None:
         size="quick" if command.tiny or command.evaluate == "quick" else "full",
         workers=2,
         seed=0,
-        parts=frozenset(PARTS),
     )

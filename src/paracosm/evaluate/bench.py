@@ -19,11 +19,13 @@ from paracosm.core.errors import DataError
 from paracosm.core.world import World, WorldInfo
 from paracosm.models.inverse_dynamics import InverseDynamics
 
-from .cases import Case, CaseSource, Run
+from .cases import Case, CaseSource, LevelSplit, Run
 from .encoder import TokenizerJudge
 from .long_runs import RealGame
 from .part import Result
 from .rollouts import Rollout, Subject, play, play_with_truth
+
+_CHOSEN = ("cases ", "runs ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,27 @@ class Bench:
         if key not in self._open:
             self._open[key] = {run.name: run for run in self.config.source.runs(count, steps)}
         return self._open[key]
+
+    def splits(self) -> dict[str, LevelSplit]:
+        """Split of every case and run that was asked for, by name."""
+        chosen = [value for key, value in self._open.items() if key.startswith(_CHOSEN)]
+        return {one.name: one.split for group in chosen for one in group.values()}
+
+    def all_cases(self) -> dict[str, Case]:
+        """Every case that was asked for, by name, each as long as the longest asked for."""
+        groups = [value for key, value in self._open.items() if key.startswith("cases ")]
+        groups.sort(key=lambda group: max((len(case.truth) for case in group.values()), default=0))
+        return {name: case for group in groups for name, case in group.items()}
+
+    def all_runs(self) -> dict[str, Run]:
+        """Every long run that was asked for, by name, each as long as the longest asked for."""
+        groups = [value for key, value in self._open.items() if key.startswith("runs ")]
+        groups.sort(key=lambda group: max((len(run.rollout.controls) for run in group.values()), default=0))
+        return {name: run for group in groups for name, run in group.items()}
+
+    def adopt_cases(self, other: Bench) -> None:
+        """Take over the cases and runs that another bench of the same source has chosen."""
+        self._open |= {key: value for key, value in other._open.items() if key.startswith(_CHOSEN)}
 
     def world(self) -> World:
         """The world measured, open; one a process, so begin it anew for every unit."""
@@ -155,7 +178,7 @@ class Bench:
             if hasattr(value, "close"):
                 with contextlib.suppress(Exception):
                     value.close()
-        self._open.clear()
+        self._open = {key: value for key, value in self._open.items() if key.startswith(_CHOSEN)}
 
     def _opened(self, name: str, subject: Subject) -> World:
         if name not in self._open:

@@ -120,8 +120,22 @@ def choose_cases(
         episode = fit[order[number % len(fit)]]
         places = episode.num_frames - START_FRAMES - steps + 1
         first = int(generator.integers(0, places if largest_past is None else min(places, largest_past)))
-        cases.append(_cut(episode, first, steps, number))
+        cases.append(cut_case(episode, first + START_FRAMES - 1, steps, number))
     return cases
+
+
+def cut_case(episode: EpisodeRef, row: int, steps: int, number: int) -> Case:
+    """Cut one case out of a recording.
+
+    Args:
+        episode: the recording.
+        row: row of the last start frame, at least START_FRAMES - 1.
+        steps: controls of the case.
+        number: its place among the cases; the noise seeds are taken in turn.
+    """
+    rollout = _begin_at(episode, row - START_FRAMES + 1, tuple(episode.controls[row : row + steps]), number)
+    truth = episode.read_frames(row + 1, row + 1 + steps)
+    return Case(name=f"{episode.name}@{row}", rollout=rollout, truth=truth)
 
 
 def choose_runs(episodes: Sequence[EpisodeRef], count: int, steps: int, seed: int) -> list[Run]:
@@ -157,13 +171,6 @@ def choose_runs(episodes: Sequence[EpisodeRef], count: int, steps: int, seed: in
         rollout = _begin_at(segments[0].episode, 0, tuple(controls), number)
         runs.append(Run(name=segments[0].episode.name, rollout=rollout, segments=tuple(segments)))
     return runs
-
-
-def _cut(episode: EpisodeRef, first: int, steps: int, number: int) -> Case:
-    row = first + START_FRAMES - 1
-    rollout = _begin_at(episode, first, tuple(episode.controls[row : row + steps]), number)
-    truth = episode.read_frames(row + 1, row + 1 + steps)
-    return Case(name=f"{episode.name}@{row}", rollout=rollout, truth=truth)
 
 
 def _begin_at(episode: EpisodeRef, first: int, controls: tuple[Control, ...], number: int) -> Rollout:

@@ -134,6 +134,44 @@ def share_of_ceiling(
     )
 
 
+def sum_turns(read: np.ndarray, asked: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Add up what the turn figures need, so that cases can be resampled.
+
+    Args:
+        read: turns read, degrees a step.
+        asked: turns asked for, as many.
+
+    Returns:
+        Sum of errors, steps, sum of asked sizes, turning steps read to the right side, turning steps.
+    """
+    turning = np.abs(asked) >= TURNING_DEG
+    right = np.sign(read[turning]) == np.sign(asked[turning])
+    errors = np.abs(read - asked).sum(dtype=np.float64)
+    sizes = np.abs(asked).sum(dtype=np.float64)
+    return float(errors), float(len(asked)), float(sizes), float(right.sum()), float(turning.sum())
+
+
+def turn_error_of(rows: np.ndarray) -> float:
+    """Mean error in degrees of rows (m, 5) of :func:`sum_turns`; nan when nothing turned."""
+    errors, steps, sizes, _, _ = rows.sum(axis=0).tolist()
+    return errors / steps if sizes > 0 else float("nan")
+
+
+def turn_sign_of(rows: np.ndarray) -> float:
+    """Share of turning steps read to the right side, of such rows; nan when nothing turned."""
+    _, _, _, right, turning = rows.sum(axis=0).tolist()
+    return right / turning if turning > 0 else float("nan")
+
+
+def turn_explained_of(rows: np.ndarray) -> float:
+    """One minus the error over the error of always reading no turn, of such rows.
+
+    1 is perfect, 0 no better than reading nothing, below 0 worse; nan when nothing turned.
+    """
+    errors, _, sizes, _, _ = rows.sum(axis=0).tolist()
+    return 1 - errors / sizes if sizes > 0 else float("nan")
+
+
 def turn_error_deg(read: np.ndarray, asked: np.ndarray) -> float:
     """Mean absolute difference of the turn read and the turn asked for, degrees a step; lower is better."""
     return float(np.mean(np.abs(read - asked), dtype=np.float64))

@@ -14,7 +14,7 @@ from paracosm.core.stats import BOOTSTRAP_DRAWS
 
 
 def interval_of(
-    statistic: Callable[[np.ndarray], float], num_units: int, seed: int = 0
+    statistic: Callable[[np.ndarray], float], num_units: int, seed: int = 0, draws: int = BOOTSTRAP_DRAWS
 ) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a statistic of resampled units.
 
@@ -23,16 +23,18 @@ def interval_of(
             value.
         num_units: how many units there are.
         seed: seed of the resampling.
+        draws: resamples; 0 gives no interval.
 
     Returns:
-        The interval, or None when fewer than two units or fewer than half of the resamples have a value.
+        The interval, or None when there are no draws, fewer than two units, or fewer than half of the
+        resamples have a value.
     """
-    if num_units < 2:
+    if num_units < 2 or draws < 1:
         return None
     generator = stream(seed, "interval")
-    draws = [statistic(generator.integers(0, num_units, num_units)) for _ in range(BOOTSTRAP_DRAWS)]
-    values = np.array([value for value in draws if np.isfinite(value)])
-    if len(values) < BOOTSTRAP_DRAWS / 2:
+    found = [statistic(generator.integers(0, num_units, num_units)) for _ in range(draws)]
+    values = np.array([value for value in found if np.isfinite(value)])
+    if len(values) < draws / 2:
         return None
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

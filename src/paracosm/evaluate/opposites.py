@@ -7,18 +7,15 @@ moves. This file does NOT know networks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.figures import Figure, not_computed
-from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.stats import estimate
 
-from .cases import Case
-from .flow import Motion, clip_motion
-from .rollouts import Subject, play_all
+from .flow import Motion
+from .part import Tally
 
 HELD_STEPS = 8
 """Steps for which each control is held: half a second."""
@@ -64,52 +61,16 @@ def opposite_pairs(space: ControlSpace) -> list[Pair]:
     return pairs
 
 
-def measure_opposites(
-    subject: Subject,
-    true_game: Subject,
-    cases: Sequence[Case],
-    space: ControlSpace,
-    workers: int,
-    progress: ProgressMaker = no_progress,
-) -> dict[str, Figure]:
-    """Play both controls of each pair in the world and in the true game and compare the motions.
-
-    Args:
-        subject: the world.
-        true_game: the game that recorded the cases.
-        cases: starts; their own controls are not used.
-        space: the controls of both.
-        workers: processes.
-        progress: makes the progress line.
-    """
-    pairs = opposite_pairs(space)
-    rollouts = [
-        replace(case.rollout, controls=(control,) * HELD_STEPS)
-        for pair in pairs
-        for control in (pair.one, pair.other)
-        for case in cases
-    ]
-    starts = [rollout.start[-1:] for rollout in rollouts]
-    motions = []
-    for who, what in ((subject, "play opposite controls"), (true_game, "play them in the true game")):
-        played = play_all(who, rollouts, workers, progress, what)
-        motions.append([clip_motion(np.concatenate(pair)) for pair in zip(starts, played, strict=True)])
-    figures = {}
-    for index, pair in enumerate(pairs):
-        begin, count = 2 * index * len(cases), len(cases)
-        parts = [(part[begin : begin + count], part[begin + count : begin + 2 * count]) for part in motions]
-        figures[f"control.opposite_share.{pair.name}"] = opposite_figure(parts[0], parts[1], pair.axis)
-    return figures
-
-
-def opposite_figure(
-    world: tuple[Sequence[Motion], Sequence[Motion]],
-    truth: tuple[Sequence[Motion], Sequence[Motion]],
+def opposite_tally(
+    cases: Sequence[str],
+    world: Sequence[Sequence[Motion]],
+    truth: Sequence[Sequence[Motion]],
     axis: str,
-) -> Figure:
+) -> Tally | Figure:
     """Share of judged cases whose motions both go the true way.
 
     Args:
+        cases: their names.
         world: motions of each case under one control and under its opposite.
         truth: the same in the true game.
         axis: which motion counts, a field of ``flow.Motion``.
@@ -124,11 +85,19 @@ def opposite_figure(
         return not_computed("undefined", reason, "share")
     good = (_follows(one, true_one) & _follows(other, true_other))[judged]
     swapped = (_follows(other, true_one) & _follows(one, true_other))[judged]
-    measured = estimate(good.astype(float))
-    # A still picture does not move, and a world blind to controls moves one way for both: neither can ever
-    # pass.
-    anchors = {"true_game": 1.0, "copy_last": 0.0, "shuffled": float(swapped.mean()), "no_control": 0.0}
-    return Figure(value=measured.mean, unit="share", n=measured.n, ci95=measured.ci95, anchors=anchors)
+    return Tally(
+        cases=tuple(case for case, counts in zip(cases, judged, strict=True) if counts),
+        world=good.astype(float),
+        # A still picture does not move, and a world blind to controls moves one way for both: neither can
+        # ever pass.
+        anchors={
+            "true_game": 1.0,
+            "copy_last": 0.0,
+            "shuffled": swapped.astype(float),
+            "no_control": 0.0,
+        },
+        unit="share",
+    )
 
 
 def _follows(motion: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from paracosm.core.errors import DataError, ParacosmError
-from paracosm.core.figures import Anchor, Figure
+from paracosm.core.figures import Figure
 from paracosm.core.stats import BOOTSTRAP_DRAWS
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Tally:
     cases: tuple[str, ...]
     world: np.ndarray
     combine: Callable[[np.ndarray], float] = mean_of
-    anchors: Mapping[Anchor, np.ndarray | float | None] = field(default_factory=dict)
+    anchors: Mapping[str, np.ndarray | float | None] = field(default_factory=dict)
     unit: str = ""
     higher_is_better: bool | None = True
     draws: int = BOOTSTRAP_DRAWS
@@ -163,14 +163,10 @@ class Part(Protocol):
         alone: True when nothing else may run beside a unit (speed); it runs in the command's process.
     """
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def version(self) -> int: ...  # noqa: D102
-    @property
-    def needs(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def alone(self) -> bool: ...  # noqa: D102
+    name: ClassVar[str]
+    version: ClassVar[int]
+    needs: ClassVar[tuple[str, ...]]
+    alone: ClassVar[bool]
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """List the work; the same bench gives the same list. Empty for a part that only reads others."""
@@ -185,5 +181,9 @@ class Part(Protocol):
         ...
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
-        """Make the figures from the results that are ok; pure, and quick (seconds)."""
+        """Make the figures from the results that are ok; pure, and quick (seconds).
+
+        Called once for each split. With no results (every unit failed) it still names its figures, as tallies
+        without cases; the runner puts the reason in.
+        """
         ...

@@ -1,26 +1,30 @@
-"""One static page beside the figures, so that a person can look: table, clips, minutes of free play.
+"""One static page beside the figures, so that a person can look: verdict, tables, curves, clips, worst cases.
 
-No network and no script from elsewhere; pictures are embedded. This file does NOT compute figures.
+No network and no script; pictures are embedded, moving ones too. This file does NOT compute figures.
 """
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from paracosm.core.figures import Figure, Report
 from paracosm.core.files import whole_file
-from paracosm.core.world import WorldInfo
 
-from .long_runs import LongRuns
+from .cases import Case
+from .charts import Line, difference_picture, legend, line_chart, row_picture
+from .clips import animation, difference_of, picture, strip
+from .compare import DIFFERENCE
+from .long_runs import read_truth
+from .page_style import FAMILIES, LABELS, PAGE
+from .parts.short import VARIANTS
 from .quality import psnr_db
-from .short_runs import VARIANTS, ShortRuns
+from .runner import Outcome
+from .tally import UNSEEN
 from .targets import Target
 
 SHOWN_STEPS = (1, 2, 4, 8, 12, 16, 24, 32)
@@ -29,198 +33,357 @@ SHOWN_CASES = 3
 """Worst cases, and as many in the middle."""
 SHOWN_MOMENTS = 13
 """Frames of a long run that a strip shows, evenly spread."""
-SCALE = 2
-"""Screen pixels for each pixel of a strip."""
-LABELS = {"true_game": "true game", "copy_last": "last frame copied", "shuffled": "controls shuffled"} | {
-    "no_control": "no control"
+SHOWN_RUNS = 4
+"""Long runs that are shown."""
+CURVES = {"sharpness": "grey levels", "brightness": "grey levels", "chroma": "grey levels"} | {
+    "motion": "grey levels a step"
 }
-"""Words for the anchors."""
-
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }}
-h1 {{ font-size: 1.6rem; margin-bottom: 0; }} h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .4rem; }}
-p.note {{ opacity: .75; margin: .2rem 0 .8rem; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: right; padding: .22rem .6rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }}
-th:first-child, td:first-child, td.reason {{ text-align: left; }}
-td.reason {{ white-space: normal; opacity: .75; }}
-figure {{ margin: .8rem 0 1.4rem; }} figcaption {{ font-size: .9rem; opacity: .8; }}
-ul.plain {{ list-style: none; padding: 0; columns: 24rem; }}
-img {{ image-rendering: pixelated; max-width: 100%; }}
-</style>
-<h1>{title}</h1>
-<p class="note">{about}</p>
-{body}
-</html>
-"""
+"""Statistics whose course over minutes is drawn, with their units."""
 
 
-def write_page(
-    path: Path,
-    info: WorldInfo,
-    report: Report,
-    short: ShortRuns | None = None,
-    long: LongRuns | None = None,
-    targets: Sequence[Target] = (),
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the page shows.
+
+    Attributes:
+        outcome: units and what they kept.
+        report: the figures, and where they were measured.
+        targets: bounds to hold them against; () for none.
+        cases: which cases, for people.
+        against: the other world or folder, "" for none.
+        card: the world's model card, as Markdown; "" for none.
+        versions: version of each part.
+    """
+
+    outcome: Outcome
+    report: Report
+    targets: Sequence[Target] = ()
+    cases: str = ""
+    against: str = ""
+    card: str = ""
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_page(path: Path, page: Page) -> None:
     """Write the page, whole or not at all.
-
-    Args:
-        path: the HTML file.
-        info: the world measured.
-        report: its figures.
-        short: short runs to show, None for none.
-        long: long runs to show, None for none.
-        targets: bounds to hold the figures against.
 
     Raises:
         DataError: when it cannot be written.
     """
-    body = [_verdict(report, targets)] if targets else []
-    body.append(_table(report))
-    if short is not None:
-        body += _case_figures(short, info.fps)
-    if long is not None:
-        body += _run_figures(long, info.fps)
-    about = (
-        f"{info.height} x {info.width} pixels, {info.fps:g} steps a second, "
-        f"{info.engine or 'engine unknown'}. "
-        f"Measured on {report.hardware.get('cpu', 'unknown')}, {report.hardware.get('cores', '?')} cores; "
-        f"commit {report.commit or 'unknown'}; {report.command}"
-    )
-    page = PAGE.format(
-        title=html.escape(f"{info.name}, measured"), about=html.escape(about), body="\n".join(body)
-    )
+    info = page.outcome.bench.info
+    body = [_verdict(page), _facts(page), _targets(page), *_tables(page), _curves(page)]
+    body += [_short_clips(page), _long_strips(page), _not_ok(page), _card(page)]
+    text = PAGE.format(title=html.escape(f"{info.name}, measured"), body="\n".join(filter(None, body)))
     with whole_file(path) as temporary:
-        temporary.write_text(page)
+        temporary.write_text(text)
 
 
-def strip(rows: Sequence[np.ndarray], scale: int = SCALE) -> np.ndarray:
-    """Lay clips under each other, their frames side by side, with a gap of two pixels.
-
-    Args:
-        rows: uint8 (t, h, w, 3) each, of equal h and w; shorter ones end early.
-        scale: screen pixels for each pixel.
-
-    Returns:
-        uint8 (height, width, 3).
-    """
-    height, width = rows[0].shape[1:3]
-    columns = max(len(row) for row in rows)
-    sheet = np.full((len(rows) * (height + 2) - 2, columns * (width + 2) - 2, 3), 128, np.uint8)
-    for y, row in enumerate(rows):
-        for x, frame in enumerate(row):
-            top, left = y * (height + 2), x * (width + 2)
-            sheet[top : top + height, left : left + width] = frame
-    return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _verdict(report: Report, targets: Sequence[Target]) -> str:
-    met = sum(target.meets(report.figures) for target in targets)
-    items = "".join(f"<li>{_mark(target, report)} {html.escape(str(target))}</li>" for target in targets)
-    return (
-        f"<h2>Meets {met} of {len(targets)} targets</h2>"
-        "<p class='note'>A dash marks what was not measured.</p>"
-        f"<ul class='plain'>{items}</ul>"
+def verdict(page: Page) -> str:
+    """Say in one sentence what was found."""
+    figures, outcome = page.report.figures, page.outcome
+    words = []
+    if page.targets:
+        met = sum(target.meets(figures) for target in page.targets)
+        missing = sum(not _measured(figures, target.figure) for target in page.targets)
+        rest = f", {missing} not measured" if missing else ""
+        words.append(f"Meets {met} of {len(page.targets)} targets{rest}")
+    done = sum(figure.value is not None for figure in figures.values())
+    words.append(f"{done} figures measured, {len(figures) - done} not computed")
+    words.append(
+        f"{outcome.count('ok')} of {outcome.count('ok') + outcome.count('failed')} units ended well"
+        + (f", {outcome.count('skipped')} were skipped" if outcome.count("skipped") else "")
     )
+    return "; ".join(words) + "."
 
 
-def _mark(target: Target, report: Report) -> str:
-    figure = report.figures.get(target.figure)
-    if figure is None or figure.value is None:
-        return "&ndash;"
-    return "&#10003;" if target.meets(report.figures) else "<b>&#10007;</b>"
+def _verdict(page: Page) -> str:
+    enough = "good" if page.outcome.coverage >= 0.95 else "bad"
+    return f"<p class='verdict {enough}'>{html.escape(verdict(page))}</p>"
 
 
-def _table(report: Report) -> str:
+def _facts(page: Page) -> str:
+    info, report = page.outcome.bench.info, page.report
+    splits = list(page.outcome.bench.splits().values())
+    counts = {split: splits.count(split) for split in dict.fromkeys(splits)}
+    rows = {
+        "world": f"{info.name}, {info.engine or 'engine unknown'}",
+        "picture": f"{info.height} x {info.width} pixels, {info.fps:g} steps a second",
+        "cases": f"{page.cases}; "
+        + ", ".join(f"{n} {split.replace('_', ' ')}" for split, n in counts.items()),
+        "noise seeds": ", ".join(map(str, report.seeds)),
+        "versions": ", ".join(f"{name} {version}" for name, version in page.versions.items()),
+        "machine": f"{report.hardware.get('cpu', 'unknown')}, {report.hardware.get('cores', '?')} cores, "
+        f"{report.hardware.get('memory_gb', '?')} GB, {report.hardware.get('system', '')}, "
+        f"Python {report.hardware.get('python', '?')}",
+        "commit": report.commit or "unknown",
+        "to repeat": report.command,
+    }
+    cells = "".join(
+        f"<tr><th>{name}</th><td>{_code(name, value)}</td></tr>" for name, value in rows.items() if value
+    )
+    return f"<table class='facts'>{cells}</table>"
+
+
+def _code(name: str, value: str) -> str:
+    text = html.escape(value)
+    return f"<code>{text}</code>" if name in ("to repeat", "commit") else text
+
+
+def _targets(page: Page) -> str:
+    if not page.targets:
+        return ""
+    items = "".join(f"<li>{_mark(target, page)} {html.escape(str(target))}</li>" for target in page.targets)
+    note = "A dash marks what was not measured."
+    return f"<h2>Targets</h2><p class='note'>{note}</p><ul class='plain'>{items}</ul>"
+
+
+def _mark(target: Target, page: Page) -> str:
+    if not _measured(page.report.figures, target.figure):
+        return "<b class='dash'>&ndash;</b>"
+    met = target.meets(page.report.figures)
+    return "<b class='met'>&#10003;</b>" if met else "<b class='missed'>&#10007;</b>"
+
+
+def _measured(figures: Mapping[str, Figure], name: str) -> bool:
+    return name in figures and figures[name].value is not None
+
+
+def _tables(page: Page) -> list[str]:
+    figures = dict(page.report.figures)
+    differences = {name: figures.pop(name) for name in list(figures) if name.startswith(DIFFERENCE)}
+    unseen = {name: figures.pop(name) for name in list(figures) if name.startswith(UNSEEN)}
+    found = [
+        "<h2>Figures</h2><p class='note'>95 % intervals by bootstrap over cases, resampled whole. The "
+        "picture in each row sets the value and its interval among the same figure of the anchors, on an "
+        "axis of its own; an arrow says which way is better.</p>",
+        legend({"world": "this world", **{name: LABELS[name] for name in VARIANTS}}),
+    ]
+    families: dict[str, dict[str, Figure]] = {}
+    for name, figure in figures.items():
+        families.setdefault(name.partition(".")[0], {})[name] = figure
+    for family, group in families.items():
+        found.append(f"<h3>{html.escape(FAMILIES.get(family, family))}</h3>{_table(group)}")
+    if unseen:
+        found.append("<h2>Levels that the world never saw</h2>" + _table(unseen, UNSEEN))
+    if differences:
+        title = html.escape(f"This world minus {page.against}")
+        note = "Paired over the cases that both judged. An interval that leaves out nought is a difference."
+        found.append(f"<h2>{title}</h2><p class='note'>{note}</p>{_difference_table(differences)}")
+    return found
+
+
+def _table(figures: Mapping[str, Figure], prefix: str = "") -> str:
     head = "".join(f"<th>{html.escape(LABELS[name])}</th>" for name in VARIANTS)
-    rows = "".join(_row(name, figure) for name, figure in report.figures.items())
+    rows = "".join(_row(name.removeprefix(prefix), figure) for name, figure in figures.items())
     return (
-        "<h2>Figures</h2><p class='note'>95 % intervals by bootstrap over cases or runs. Beside each figure "
-        "stands the same measured on its anchors, where it can be.</p><div class='wide'><table>"
-        f"<tr><th>figure</th><th>value</th><th>95 %</th><th>unit</th><th>n</th>{head}</tr>"
-        f"{rows}</table></div>"
+        "<div class='wide'><table class='figures'><tr><th>figure</th><th></th><th>value</th><th>95 %</th>"
+        f"<th>unit</th><th>n</th>{head}</tr>{rows}</table></div>"
     )
 
 
 def _row(name: str, figure: Figure) -> str:
-    cells = f"<td>{html.escape(name)}</td>"
+    label = f"<td>{html.escape(name)}{_arrow(figure)}</td>"
     if figure.value is None:
         reason = html.escape(f"{figure.status}: {figure.reason}")
-        return f"<tr>{cells}<td class='reason' colspan='{4 + len(VARIANTS)}'>{reason}</td></tr>"
-    interval = f"{figure.ci95[0]:.3g} to {figure.ci95[1]:.3g}" if figure.ci95 else ""
-    values = [f"<b>{figure.value:.4g}</b>", interval, html.escape(figure.unit), str(figure.n)]
-    anchors = (figure.anchors.get(anchor) for anchor in VARIANTS)
-    values += ["" if value is None else f"{value:.4g}" for value in anchors]
-    return f"<tr>{cells}{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+        return f"<tr class='off'>{label}<td class='reason' colspan='{5 + len(VARIANTS)}'>{reason}</td></tr>"
+    alone = not figure.anchors and figure.ci95 is None
+    chart = "" if alone else row_picture(float(figure.value), figure.ci95, figure.anchors)
+    values = [chart, f"<b>{_number(figure.value)}</b>", _interval(figure), html.escape(figure.unit)]
+    values += [str(figure.n), *(_number(figure.anchors.get(anchor)) for anchor in VARIANTS)]
+    return f"<tr>{label}{''.join(f'<td>{value}</td>' for value in values)}</tr>"
 
 
-def _case_figures(short: ShortRuns, fps: float) -> list[str]:
-    last = min(16, len(short.world[0])) - 1
-    scores = np.array(
-        [
-            float(psnr_db(run[last], case.truth[last]))
-            for run, case in zip(short.world, short.cases, strict=True)
-        ]
+def _difference_table(figures: Mapping[str, Figure]) -> str:
+    rows = []
+    for name, figure in figures.items():
+        label = f"<td>{html.escape(name.removeprefix(DIFFERENCE))}{_arrow(figure)}</td>"
+        if figure.value is None:
+            reason = html.escape(figure.reason)
+            rows.append(f"<tr class='off'>{label}<td class='reason' colspan='5'>{reason}</td></tr>")
+            continue
+        cells = [difference_picture(float(figure.value), figure.ci95), f"<b>{figure.value:+.4g}</b>"]
+        cells += [_interval(figure), html.escape(figure.unit), str(figure.n)]
+        rows.append(f"<tr>{label}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    head = "<tr><th>figure</th><th></th><th>difference</th><th>95 %</th><th>unit</th><th>n</th></tr>"
+    return f"<div class='wide'><table class='figures'>{head}{''.join(rows)}</table></div>"
+
+
+def _arrow(figure: Figure) -> str:
+    if figure.higher_is_better is None or figure.value is None:
+        return ""
+    return f"<i class='arrow'>{'&uarr;' if figure.higher_is_better else '&darr;'}</i>"
+
+
+def _interval(figure: Figure) -> str:
+    return f"{_number(figure.ci95[0])} to {_number(figure.ci95[1])}" if figure.ci95 else ""
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _curves(page: Page) -> str:
+    charts = [*_horizon_charts(page), *_second_charts(page)]
+    if not charts:
+        return ""
+    names = {"world": "this world", **{name: LABELS[name] for name in VARIANTS}}
+    return (
+        "<h2>Over time</h2><p class='note'>First by how far ahead, with 95 % intervals shaded. Then what "
+        "each second of free play shows, mean over the runs with their range shaded, beside the frames that "
+        f"players really saw under the same controls.</p>{legend(names)}"
+        f"<div class='charts'>{''.join(charts)}</div>"
     )
+
+
+def _horizon_charts(page: Page) -> list[str]:
+    found = []
+    for stem, unit in (("fidelity.psnr_db@", "dB"), ("fidelity.sharpness_share@", "share")):
+        points = {
+            int(name.removeprefix(stem)): figure
+            for name, figure in page.report.figures.items()
+            if name.startswith(stem) and figure.value is not None
+        }
+        if len(points) < 2:
+            continue
+        steps = sorted(points)
+        lines = [_horizon_line("world", steps, points)]
+        # the true game has no error: its line would press all others flat
+        lines += [_horizon_line(name, steps, points) for name in VARIANTS if name != "true_game"]
+        title = stem.removesuffix("@").replace("_db", "")
+        found.append(line_chart(title, lines, "steps after the start", unit))
+    return found
+
+
+def _horizon_line(name: str, steps: Sequence[int], points: Mapping[int, Figure]) -> Line:
+    if name != "world":
+        values = [points[step].anchors.get(name) for step in steps]
+        return Line(name=name, x=steps, y=[float("nan") if value is None else value for value in values])
+    ends = [points[step].ci95 or (points[step].value, points[step].value) for step in steps]
+    return Line(
+        name=name,
+        x=steps,
+        y=[float(points[step].value or 0) for step in steps],
+        low=[float(end[0] or 0) for end in ends],
+        high=[float(end[1] or 0) for end in ends],
+    )
+
+
+def _second_charts(page: Page) -> list[str]:
+    results = page.outcome.bench.results("stability")
+    curves = [result.numbers["per_second"] for result in results if result.numbers.get("per_second")]
+    seconds = min((len(curve["sharpness"]["world"]) for curve in curves), default=0)
+    if seconds < 3:
+        return []
+    found = []
+    for statistic, unit in CURVES.items():
+        lines = []
+        for name in ("true_game", "world"):
+            rows = np.array([curve[statistic][name][:seconds] for curve in curves])
+            lines.append(
+                Line(
+                    name=name,
+                    x=range(1, seconds + 1),
+                    y=rows.mean(axis=0).tolist(),
+                    low=rows.min(axis=0).tolist(),
+                    high=rows.max(axis=0).tolist(),
+                )
+            )
+        found.append(line_chart(statistic, lines, "seconds of free play", unit))
+    return found
+
+
+def _short_clips(page: Page) -> str:
+    results = page.outcome.bench.results("short")
+    cases = _chosen_cases(page)
+    shown = [(cases[one.unit.case], one) for one in results if one.unit.case in cases]
+    if not shown:
+        return ""
+    clips = [(case, result.array("world"), result) for case, result in shown]
+    last = min(16, len(clips[0][1])) - 1
+    scores = np.array([float(psnr_db(clip[last], case.truth[last])) for case, clip, _ in clips])
     order = np.argsort(scores)
     middle = max(0, len(order) // 2 - SHOWN_CASES // 2)
+    groups = {
+        "Worst cases first": order[:SHOWN_CASES],
+        "Middling cases": order[middle : middle + SHOWN_CASES],
+        "Best case": order[-1:] if len(order) > 2 * SHOWN_CASES else [],
+    }
     parts = [
-        "<h2>Short runs</h2>"
-        "<p class='note'>Rows: true game, this world, this world under shuffled controls, without "
-        f"control. Columns: the last start frame, then after {', '.join(map(str, SHOWN_STEPS))} steps. "
-        "The moving picture shows the true game on the left and this world on the right.</p>"
+        f"<h2>Clips</h2><p class='note'>Moving: the true game, this world, and their difference (doubled; "
+        f"grey is none). Below each, a column a moment: the last start frame, then after "
+        f"{', '.join(map(str, SHOWN_STEPS))} steps; rows: true game, this world, under shuffled controls, "
+        f"without control. Ordered by PSNR after {last + 1} steps.</p>"
     ]
-    for title, chosen in (("worst", order[:SHOWN_CASES]), ("middling", order[middle : middle + SHOWN_CASES])):
+    for title, chosen in groups.items():
+        if len(chosen):
+            parts.append(f"<h3>{title}</h3>")
         for index in chosen:
-            case = short.cases[index]
-            rows = [
-                case.truth,
-                short.world[index],
-                *(short.anchors[name][index] for name in ("shuffled", "no_control")),
-            ]
-            steps = [step - 1 for step in SHOWN_STEPS if step <= len(case.truth)]
-            start = case.rollout.start[-1:]
-            sheet = strip([np.concatenate([start, row[steps]]) for row in rows])
-            caption = f"{title}: {case.name}, {scores[index]:.1f} dB after {last + 1} steps"
-            parts.append(_show([_png(sheet), _animation(case.truth, short.world[index], fps)], caption))
-    return parts
+            case, clip, result = clips[index]
+            caption = f"{case.name}, {case.split.replace('_', ' ')}: {scores[index]:.1f} dB"
+            rows = [case.truth, clip, result.array("shuffled"), result.array("no_control")]
+            parts.append(_case_figure(case, rows, page.outcome.bench.info.fps, caption))
+    return "".join(parts)
 
 
-def _run_figures(long: LongRuns, fps: float) -> list[str]:
+def _case_figure(case: Case, rows: Sequence[np.ndarray], fps: float, caption: str) -> str:
+    truth, clip = rows[:2]
+    steps = [step - 1 for step in SHOWN_STEPS if step <= len(truth)]
+    start = case.rollout.start[-1:]
+    sheet = strip([np.concatenate([start, row[steps]]) for row in rows])
+    scale = max(1, round(128 / truth.shape[2]))
+    moving = animation([truth, clip, difference_of(clip, truth)], fps, 2 * scale, "true, world, difference")
+    still = picture(sheet, scale, "moments")
+    return (
+        f"<figure><div class='wide'>{moving}</div><div class='wide'>{still}</div>"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _chosen_cases(page: Page) -> Mapping[str, Case]:
+    return page.outcome.bench.all_cases()
+
+
+def _long_strips(page: Page) -> str:
+    results = page.outcome.bench.results("long")[:SHOWN_RUNS]
+    runs = page.outcome.bench.all_runs()
+    if not results:
+        return ""
     parts = [
-        "<h2>Free play for minutes</h2>"
-        "<p class='note'>Above the true game (at a seam another episode begins), "
-        "below this world under the same controls, at even distances over the whole run.</p>"
+        "<h2>Free play for minutes</h2><p class='note'>Above the true game (at a seam another episode "
+        "begins), below this world under the same controls, at even distances over the whole run.</p>"
     ]
-    for run, frames, truth in zip(long.runs, long.world, long.truth, strict=True):
+    fps = page.outcome.bench.info.fps
+    for result in results:
+        run, frames = runs[result.unit.case], result.array("world")
         moments = np.linspace(0, len(frames) - 1, SHOWN_MOMENTS).astype(int)
-        real = np.concatenate([part[1:] for part in truth])
-        sheet = strip([real[moments], frames[moments]], scale=1 if frames.shape[2] > 64 else SCALE)
-        parts.append(_show([_png(sheet)], f"{run.name}, {len(frames) / fps:.0f} s"))
-    return parts
+        real = np.concatenate([part[1:] for part in read_truth([run])[0]])
+        sheet = picture(strip([real[moments], frames[moments]]), 1, "true game above, world below")
+        caption = html.escape(f"{run.name}, {len(frames) / fps:.0f} s")
+        parts.append(f"<figure><div class='wide'>{sheet}</div><figcaption>{caption}</figcaption></figure>")
+    return "".join(parts)
 
 
-def _show(pictures: Sequence[str], caption: str) -> str:
-    images = " ".join(f"<img alt='' src='data:image/png;base64,{picture}'>" for picture in pictures)
-    return f"<figure><div class='wide'>{images}</div><figcaption>{html.escape(caption)}</figcaption></figure>"
+def _not_ok(page: Page) -> str:
+    reasons: dict[tuple[str, str, str], list[str]] = {}
+    for part, results in page.outcome.results.items():
+        for result in results:
+            if result.status != "ok":
+                key = (part, result.status, result.reason)
+                reasons.setdefault(key, []).append(result.unit.key)
+    if not reasons:
+        return ""
+    rows = "".join(
+        f"<tr><td>{html.escape(part)}</td><td>{status}</td><td>{len(keys)}</td>"
+        f"<td class='reason'>{html.escape(reason)}; such as {html.escape(keys[0])}</td></tr>"
+        for (part, status, reason), keys in reasons.items()
+    )
+    head = "<tr><th>part</th><th>status</th><th>units</th><th class='reason'>why</th></tr>"
+    return f"<h2>What did not run</h2><table class='figures'>{head}{rows}</table>"
 
 
-def _png(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _animation(truth: np.ndarray, dream: np.ndarray, fps: float) -> str:
-    """A moving PNG of the true game and the world side by side: lossless, unlike any video."""
-    frames = [Image.fromarray(strip([np.stack(pair)])) for pair in zip(truth, dream, strict=True)]
-    buffer = io.BytesIO()
-    frames[0].save(buffer, "png", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _card(page: Page) -> str:
+    if not page.card:
+        return ""
+    return f"<h2>Model card</h2><pre class='card'>{html.escape(page.card)}</pre>"

@@ -195,7 +195,7 @@ _here: dict[str, World] = {}
 
 
 def _open_here(subject: Subject, slots: Any, workers: int) -> None:
-    _take_core(slots.get(), workers)
+    take_core(slots.get(), workers)
     _here["world"] = subject.open()
 
 
@@ -203,7 +203,7 @@ def _play_here(rollout: Rollout) -> np.ndarray:
     return play(_here["world"], rollout)
 
 
-def _take_core(slot: int, workers: int) -> None:
+def take_core(slot: int, workers: int) -> None:
     """Keep each worker to its share of the cores: two engines of two threads each make both crawl."""
     if hasattr(os, "sched_getaffinity"):
         cores = sorted(os.sched_getaffinity(0))

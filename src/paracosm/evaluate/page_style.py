@@ -1,0 +1,92 @@
+"""How a report's page looks: its frame, its style in light and dark and on paper, and words for names.
+
+This file does NOT know what a page shows.
+"""
+
+from __future__ import annotations
+
+LABELS = {
+    "true_game": "true game",
+    "copy_last": "last frame copied",
+    "shuffled": "controls shuffled",
+    "no_control": "no control",
+}
+"""Words for the anchors."""
+
+FAMILIES = {
+    "tokenizer": "Tokenizer",
+    "fidelity": "Fidelity",
+    "control": "Control",
+    "stability": "Stability",
+    "memory": "Memory",
+    "camera": "Camera",
+    "distance": "Distances of distributions",
+    "interaction": "Interaction",
+    "phenomena": "Phenomena",
+    "gameworld": "GameWorld-style card",
+    "engine": "Engine alone",
+    "play": "As a player sees it",
+    "determinism": "Determinism",
+    "coverage": "Coverage",
+}
+"""Headings for the first words of figures' names."""
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{
+  color-scheme: light dark; --ink: #1d2330; --paper: #fff; --line: #d9dde5; --soft: #5d6675; --panel: #f5f7fa;
+  --world: #2457c5; --true: #1b8a4b; --copy: #8a8f99; --shuffled: #d07a12; --none: #a04bb5; --bad: #b3261e;
+}}
+@media (prefers-color-scheme: dark) {{ :root {{
+  --ink: #e4e8f0; --paper: #14171d; --line: #343a46; --soft: #9aa3b2; --panel: #1c2028;
+  --world: #7fa8ff; --true: #58c98a; --copy: #989da8; --shuffled: #f0a94c; --none: #d08be2; --bad: #ff8a80;
+}} }}
+@media print {{ body {{ font-size: 9pt; max-width: none; }} figure, tr {{ break-inside: avoid; }}
+  h2, h3 {{ break-after: avoid; }} }}
+* {{ box-sizing: border-box; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--paper); }}
+h1 {{ font-size: 1.7rem; margin: 0 0 .6rem; }}
+h2 {{ font-size: 1.2rem; margin: 2.4rem 0 .3rem; padding-bottom: .2rem;
+  border-bottom: 2px solid var(--line); }}
+h3 {{ font-size: 1rem; margin: 1.3rem 0 .2rem; }}
+p.note {{ color: var(--soft); margin: .2rem 0 .6rem; max-width: 62rem; }}
+p.verdict {{ font-size: 1.1rem; font-weight: 600; margin: .4rem 0 1rem; padding: .6rem .9rem;
+  background: var(--panel); border-left: 5px solid var(--true); }}
+p.verdict.bad {{ border-color: var(--bad); }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+table.facts th {{ text-align: left; font-weight: 600; padding: .12rem 1.2rem .12rem 0; vertical-align: top;
+  white-space: nowrap; color: var(--soft); }}
+table.facts td {{ padding: .12rem 0; overflow-wrap: anywhere; }}
+table.figures {{ width: 100%; font-size: .88rem; }}
+table.figures th, table.figures td {{ text-align: right; padding: .18rem .5rem;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }}
+table.figures th {{ color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }}
+table.figures th:first-child, table.figures td:first-child, table.figures .reason {{ text-align: left; }}
+table.figures td.reason {{ white-space: normal; color: var(--soft); }}
+table.figures tr.off td:first-child {{ color: var(--soft); }}
+svg.row {{ display: block; }}
+i.arrow {{ font-style: normal; color: var(--soft); padding-left: .35rem; }}
+b.met {{ color: var(--true); }} b.missed {{ color: var(--bad); }} b.dash {{ color: var(--soft); }}
+ul.plain {{ list-style: none; padding: 0; columns: 24rem; margin: 0; }}
+.legend {{ font-size: .85rem; margin: .2rem 0 .4rem; }}
+.legend span {{ margin-right: 1.2rem; white-space: nowrap; }}
+.legend i {{ display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; border-radius: 2px;
+  vertical-align: -1px; }}
+.charts {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: .6rem 1.2rem; }}
+figure {{ margin: .6rem 0 1.2rem; }} figure.chart {{ margin: 0; }}
+figcaption {{ font-size: .88rem; color: var(--soft); }} figure.chart figcaption {{ font-weight: 600; }}
+svg .grid {{ stroke: var(--line); }} svg .zero {{ stroke: var(--soft); stroke-dasharray: 3 2; }}
+svg .axis {{ fill: var(--soft); font-size: 10px; }}
+img {{ image-rendering: pixelated; display: block; margin-bottom: 4px; }}
+code {{ font-size: .9em; }}
+pre.card {{ white-space: pre-wrap; background: var(--panel); padding: .8rem 1rem; font-size: .82rem; }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+"""The page; ``title`` and ``body`` are markup."""

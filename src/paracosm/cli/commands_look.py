@@ -35,6 +35,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "train": ("torch", "einops", "jaxtyping", "pyarrow", "av"),
     "games": ("vizdoom", "gymnasium", "ale_py"),
     "video": ("av", "pyarrow"),
+    "curate": ("cv2", "scenedetect"),
 }
 """What each part of the package needs, by import name; "play" is the package without any extra."""
 

@@ -47,7 +47,11 @@ COMMANDS: dict[str, Command] = {
         target="paracosm.cli.commands_data:import_recordings",
         extra="video",
     ),
-    "curate": Command(summary="cut, filter and caption recordings"),
+    "curate": Command(
+        summary="cut, score, choose and caption footage",
+        target="paracosm.cli.commands_curate:curate",
+        extra="curate",
+    ),
     "train": Command(summary="train one stage", target="paracosm.cli.commands_train:train", extra="train"),
     "recipe": Command(
         summary="run a whole pipeline, from recording to report",
@@ -65,7 +69,11 @@ COMMANDS: dict[str, Command] = {
         target="paracosm.cli.commands_recipe:export",
         extra="all",
     ),
-    "convert": Command(summary="bring weights of other projects in"),
+    "convert": Command(
+        summary="bring weights of other projects in",
+        target="paracosm.cli.commands_convert:convert",
+        extra="weights",
+    ),
     "plan": Command(
         summary="say what a recipe describes and what it would cost",
         target="paracosm.cli.commands_plan:plan",

@@ -1,0 +1,1 @@
+"""Curation: from folders of video or recordings to scored, selected, captioned clips."""

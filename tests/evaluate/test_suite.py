@@ -14,8 +14,8 @@ from paracosm.train.stages.inverse_dynamics import describe_reader
 
 from .toys import open_toy, record_toy
 
-pytestmark = pytest.mark.timeout(300)
-"""Starts five processes, each of which imports numpy: on a busy machine that alone takes a minute."""
+pytestmark = pytest.mark.timeout(900)
+"""Starts five processes, each of which imports numpy: on a busy machine that alone takes minutes."""
 
 
 @pytest.fixture(scope="module")

@@ -180,12 +180,17 @@ def play_toy(steps: int, seed: int) -> list[Control]:
     return controls[:steps]
 
 
-def record_toy(path: Path, seeds: Sequence[int], steps: int, split: Any) -> Dataset:
+def record_toy(path: Path, seeds: Sequence[int], steps: int, split: Any, level: int | None = None) -> Dataset:
     world = ToyWorld("true")
     prepare_dataset(path, world.info)
     for seed in seeds:
         recipe = Recipe(
-            world="game:toy", engine="toy 1", seed=seed, level_seed=seed, policy="toy", split=split
+            world="game:toy",
+            engine="toy 1",
+            seed=seed,
+            level_seed=seed if level is None else level,
+            policy="toy",
+            split=split,
         )
         with EpisodeWriter(path, f"episode-{seed:06d}", world.info, recipe) as writer:
             writer.begin(world.reset(seed))

@@ -107,6 +107,11 @@ class CaseSet:
                 still=float(kept["still"]),
             )
 
+    @property
+    def whole(self) -> frozenset[str]:
+        """Episodes that were not cut short."""
+        return frozenset(name for name, episode in self.episodes.items() if episode["whole"])
+
     def recipe(self, episode: str) -> Recipe:
         """How an episode begins."""
         return recipe_from_json(self.episodes[episode]["recipe"], None, self.folder / "cases.json")

@@ -5,8 +5,9 @@ This file does NOT play: what it writes is checked when the true game draws it a
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from .case_set import FORMAT_VERSION, CaseSet, load_case_set, write_json_lines
 from .cases import Case, LevelSplit, choose_cases
 from .long_runs import RealGame, learn_game
 from .sources import LARGEST_PAST
+
+MAIN = "held-out-"
+"""Begins the names of episodes of the main split; the others begin with "unseen-"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,8 @@ class CaseSetConfig:
     """listed cases of the main split; half as many of the other"""
     most_steps: int = 66
     """steps that every listed place has after it"""
+    run_steps: int = 25_000
+    """steps of the main episodes that are kept whole for long runs; the others end after their last place"""
     seed: int = 0
     """seed of the draw"""
 
@@ -71,11 +77,13 @@ def make_case_set(config: CaseSetConfig) -> CaseSet:
         else "unseen_level"
     )
     _refuse_meeting(main, unseen, training["seeds"], training["level_seeds"])
-    named = {f"held-out-{index:03d}": one for index, one in enumerate(main)}
+    named = {f"{MAIN}{index:03d}": one for index, one in enumerate(main)}
     named |= {f"unseen-{index:03d}": one for index, one in enumerate(unseen)}
     by_path = {episode.path: name for name, episode in named.items()}
     chosen = [*_choose(main, config.num_places, config)]
     chosen += _choose(unseen, config.num_places // 2, config) if unseen else []
+    kept = _frames_kept(named, chosen, config)
+    named = {name: episode for name, episode in named.items() if name in kept}
     with whole_folder(config.out) as folder:
         write_json_lines(
             folder / "cases.json",
@@ -92,15 +100,16 @@ def make_case_set(config: CaseSetConfig) -> CaseSet:
                 "episodes": {
                     name: {
                         "split": "unseen_level" if name.startswith("unseen") else split,
-                        "num_frames": one.num_frames,
-                        "frames_sha256": one.frames_sha256,
+                        "whole": kept[name] == one.num_frames,
+                        "num_frames": kept[name],
+                        "frames_sha256": hashlib.sha256(one.read_frames(0, kept[name]).tobytes()).hexdigest(),
                         "recipe": recipe_to_json(one.recipe),
                     }
                     for name, one in named.items()
                 },
             },
         )
-        _write_controls(folder / "controls.parquet", list(named.values()))
+        _write_controls(folder / "controls.parquet", named, kept)
         _write_starts(folder / "starts.png", [case for _, _, case in chosen])
         _write_real(folder / "real.npz", learn_game(reference, main[0].info.controls, config.seed))
         if config.reader is not None:
@@ -136,11 +145,28 @@ def _choose(
     return [(by_name[case.name.partition("@")[0]], int(case.name.partition("@")[2]), case) for case in found]
 
 
-def _write_controls(file: Path, episodes: Sequence[EpisodeRef]) -> None:
-    space = episodes[0].info.controls
+def _frames_kept(
+    named: Mapping[str, EpisodeRef], chosen: Sequence[tuple[EpisodeRef, int, Case]], config: CaseSetConfig
+) -> dict[str, int]:
+    """Choose how many frames of each episode are kept; one without a place and not whole keeps none."""
+    last = dict.fromkeys(named, 0)
+    names = {episode.path: name for name, episode in named.items()}
+    for episode, row, _ in chosen:
+        last[names[episode.path]] = max(last[names[episode.path]], row + config.most_steps + 1)
+    steps = 0
+    for name, episode in named.items():
+        if name.startswith(MAIN) and steps < config.run_steps:
+            last[name] = episode.num_frames
+            steps += episode.num_frames - 1
+    return {name: count for name, count in last.items() if count}
+
+
+def _write_controls(file: Path, named: Mapping[str, EpisodeRef], kept: Mapping[str, int]) -> None:
+    space = next(iter(named.values())).info.controls
     names = [*(KEY_PREFIX + key for key in space.keys), "look_yaw", "look_pitch"]
     names += ["text", "text_parts", "latent"]
-    table = pa.concat_tables([episode.table.select(names) for episode in episodes])
+    parts = [episode.table.select(names).slice(0, kept[name]) for name, episode in named.items()]
+    table = pa.concat_tables(parts)
     pq.write_table(table, file, compression="zstd", compression_level=19)
 
 

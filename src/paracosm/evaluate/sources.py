@@ -73,6 +73,7 @@ class ShippedCases:
         unseen: episodes of the other; () for none.
         split: what the main episodes are.
         places: where the listed cases begin, of both splits, every one near.
+        whole: names of the main episodes that long runs are made of; the others were cut short.
         most_steps: steps that every listed place has after it.
         seed: seed of the further draws.
     """
@@ -81,6 +82,7 @@ class ShippedCases:
     unseen: tuple[EpisodeRef, ...]
     split: LevelSplit
     places: tuple[Place, ...]
+    whole: frozenset[str]
     most_steps: int
     seed: int
 
@@ -93,7 +95,8 @@ class ShippedCases:
 
     def runs(self, count: int, steps: int) -> Sequence[Run]:
         """Long runs of the main split."""
-        return [replace(run, split=self.split) for run in choose_runs(self.main, count, steps, self.seed)]
+        whole = [episode for episode in self.main if episode.name in self.whole]
+        return [replace(run, split=self.split) for run in choose_runs(whole, count, steps, self.seed)]
 
     def _some(self, episodes: Sequence[EpisodeRef], count: int, steps: int, split: LevelSplit) -> list[Case]:
         by_name = {episode.name: episode for episode in episodes}

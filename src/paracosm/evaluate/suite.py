@@ -256,6 +256,7 @@ def _shipped_cases(config: SuiteConfig, opener: ConfiguredOpener, progress: Prog
             unseen=unseen,
             split=case_set.split,
             places=case_set.places,
+            whole=case_set.whole,
             most_steps=case_set.most_steps,
             seed=case_set.seed,
         ),

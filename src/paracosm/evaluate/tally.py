@@ -6,14 +6,15 @@ This file does NOT know what was measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from paracosm.core.figures import Figure, not_computed
+from paracosm.core.rng import stream
 
-from .intervals import interval_of
-from .part import Tally
+from .intervals import percentile_interval
+from .part import Tally, mean_of, ratio_of
 
 UNSEEN = "unseen."
 """Begins the names of figures measured on levels that the world never saw, where it has both splits."""
@@ -28,9 +29,7 @@ def figure_of_tally(tally: Tally) -> Figure:
         value=value,
         unit=tally.unit,
         n=len(tally.cases),
-        ci95=interval_of(
-            lambda units: tally.combine(tally.world[units]), len(tally.cases), draws=tally.draws
-        ),
+        ci95=_interval(len(tally.cases), tally.draws, lambda units: resample(tally, tally.world, units)),
         higher_is_better=tally.higher_is_better,
         anchors={name: _anchor(tally, rows) for name, rows in tally.anchors.items()},
     )
@@ -51,13 +50,41 @@ def difference(one: Tally, other: Tally) -> Figure:
         value=value,
         unit=one.unit,
         n=len(shared),
-        ci95=interval_of(
-            lambda units: one.combine(first[units]) - other.combine(second[units]),
+        ci95=_interval(
             len(shared),
-            draws=min(one.draws, other.draws),
+            min(one.draws, other.draws),
+            lambda units: resample(one, first, units) - resample(other, second, units),
         ),
         higher_is_better=one.higher_is_better,
     )
+
+
+def resample(tally: Tally, rows: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Combine resampled rows; means and ratios of sums all at once, anything else one by one.
+
+    Args:
+        tally: says how rows are combined.
+        rows: (cases, ...).
+        units: (draws, cases), which rows each draw takes.
+
+    Returns:
+        float64 (draws,), nan where a draw has no value.
+    """
+    if tally.combine is mean_of and rows.ndim == 1:
+        return rows[units].mean(axis=1, dtype=np.float64)
+    if tally.combine is ratio_of and rows.ndim == 2:
+        above, below = np.moveaxis(rows[units].sum(axis=1, dtype=np.float64), -1, 0)
+        return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
+    return np.array([tally.combine(rows[draw]) for draw in units])
+
+
+def _interval(
+    num_cases: int, draws: int, values: Callable[[np.ndarray], np.ndarray]
+) -> tuple[float, float] | None:
+    if num_cases < 2 or draws < 1:
+        return None
+    units = stream(0, "interval").integers(0, num_cases, (draws, num_cases))
+    return percentile_interval(values(units))
 
 
 def _in_order(tally: Tally, cases: Sequence[str]) -> np.ndarray:

@@ -40,9 +40,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("long", np.concatenate([shot(0, 20), shot(1, 9), shot(2, 12)])),
         ("short", shot(3, 11)),
     ):
-        with VideoWriter(folder / f"{name}.mkv", 10.0, 64, 64, "ffv1") as writer:
-            for frame in frames:
-                writer.add(frame)
+        writer = VideoWriter(folder / f"{name}.mkv", 10.0, 64, 64, "ffv1")
+        for frame in frames:
+            writer.add(frame)
+        writer.close()
     config = ImportConfig(folder=folder, out=folder / "data", height=64, width=64, fps=10.0)
     import_videos(config)
     return folder / "data"

@@ -1,14 +1,18 @@
 """Square patches of a grid as tokens, and back."""
 
+import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn import functional
 
 
 def pad_to_patches(grid: Tensor, side: int) -> Tensor:
     """Repeat the last row and column of (b, t, z, h, w) until patches of ``side`` divide it."""
     rows, columns = -grid.shape[-2] % side, -grid.shape[-1] % side
-    return functional.pad(grid, (0, columns, 0, rows, 0, 0), mode="replicate") if rows or columns else grid
+    if rows:
+        grid = torch.cat([grid, grid[..., -1:, :].expand(*grid.shape[:-2], rows, -1)], -2)
+    if columns:
+        grid = torch.cat([grid, grid[..., -1:].expand(*grid.shape[:-1], columns)], -1)
+    return grid
 
 
 def to_patches(grid: Tensor, side: int) -> Tensor:

@@ -20,12 +20,19 @@ from torch.utils.flop_counter import FlopCounterMode
 from paracosm.core.errors import ConfigError
 from paracosm.core.figures import hardware
 from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.export import Graph, dynamics_graphs, tokenizer_graphs
 from paracosm.models.inverse_dynamics import WINDOW, InverseDynamics
+from paracosm.models.latent_actions import CodeInput, LatentActions
+from paracosm.models.token_rollout import SamplerConfig
 from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
+from paracosm.train.stages.latent_actions import LatentActionsStageConfig
+from paracosm.train.stages.maskgit import MaskGITStageConfig
 from paracosm.train.stages.teacher import TeacherStageConfig
 from paracosm.train.stages.tokenizer import TokenizerStageConfig
+from paracosm.train.stages.tokenizer_vq import TokenizerVQStageConfig
 
 FLOAT_BYTES = 4
 """Weights, averages, gradients and the optimiser's two moments are kept in float32."""
@@ -162,6 +169,41 @@ def play_cost(tokenizer: TokenizerStageConfig, dynamics: TeacherStageConfig, num
     )
 
 
+def token_play_cost(
+    tokenizer: TokenizerVQStageConfig, dynamics: MaskGITStageConfig, sampler: SamplerConfig
+) -> PlayCost:
+    """Count what a frame of play costs in a world of tokens: its passes, one write, and its decoding.
+
+    Args:
+        tokenizer: stage that makes the tokenizer.
+        dynamics: stage that makes the dynamics.
+        sampler: passes a frame.
+    """
+    sizes = dynamics.model
+    with torch.device("meta"), torch.no_grad():
+        model, decoder = MaskGITDynamics(sizes), TokenizerVQ(tokenizer.model)
+        codes = torch.zeros(1, 1, sizes.tokens_per_frame, dtype=torch.int64)
+        control, known = torch.zeros(1, 1, sizes.control_width), torch.ones(1, 1, dtype=torch.bool)
+        with FlopCounterMode(display=False) as step:
+            model.step(codes, control, known, model.empty_cache())
+        with FlopCounterMode(display=False) as write:
+            model.write(codes, control, known, model.empty_cache())
+        with FlopCounterMode(display=False) as decode:
+            decoder.decode_frame(codes, decoder.decoder_cache())
+        caches = (model.empty_cache(), decoder.decoder_cache())
+    passes = sampler.num_passes * step.get_total_flops() + write.get_total_flops()
+    return PlayCost(
+        flops_per_frame=passes + decode.get_total_flops(),
+        cache_bytes=sum(2 * cache.keys.numel() * FLOAT_BYTES for cache in caches),
+    )
+
+
+def num_tokens(config: MaskGITStageConfig) -> int:
+    """Tokens that a dynamics sees in all of its training, each as often as it is drawn."""
+    clips = config.batch_size * config.loop.accumulate * config.loop.num_steps
+    return clips * config.clip_frames * config.model.tokens_per_frame
+
+
 def find_device(name: str) -> Device:
     """Return a device by name; "here" is measured by a matrix product of half a second.
 
@@ -212,6 +254,42 @@ def _trace_inverse_dynamics(config: InverseDynamicsStageConfig) -> _Trace:
     return lambda: InverseDynamics(model), run
 
 
+def _trace_tokenizer_vq(config: TokenizerVQStageConfig) -> _Trace:
+    model = config.model
+
+    def run(network: nn.Module) -> Tensor:
+        return network(torch.zeros(config.batch_size, config.clip_frames, 3, model.height, model.width))[0]
+
+    return lambda: TokenizerVQ(model), run
+
+
+def _trace_latent_actions(config: LatentActionsStageConfig) -> _Trace:
+    seen, shape = config.model.input, (config.batch_size, config.clip_frames)
+
+    def run(network: nn.Module) -> Tensor:
+        if isinstance(seen, CodeInput):
+            return network(torch.zeros(*shape, seen.rows * seen.columns, dtype=torch.int64))[0]
+        return network(torch.zeros(*shape, 3, seen.height, seen.width))[0]
+
+    return lambda: LatentActions(config.model), run
+
+
+def _trace_maskgit(config: MaskGITStageConfig) -> _Trace:
+    """The dynamics alone: a latent action model beside it is a stage of its own in the plan."""
+    model, shape = config.model, (config.batch_size, config.clip_frames)
+
+    def run(network: nn.Module) -> Tensor:
+        assert isinstance(network, MaskGITDynamics), type(network)
+        codes = torch.zeros(*shape, model.tokens_per_frame, dtype=torch.int64)
+        known, past = torch.ones(shape, dtype=torch.bool), codes if config.past == "clean" else None
+        x = network(codes, torch.zeros(*shape, model.control_width), known, past)
+        # logits are made of masked tokens only; which ones is random, their share is not
+        masked = round(sum(config.mask_rates) / 2 * (config.clip_frames - 1))
+        return network.head(x[:, :masked])
+
+    return lambda: MaskGITDynamics(model), run
+
+
 _Trace = tuple[Callable[[], nn.Module], Callable[[nn.Module], Tensor]]
 """A function that builds a network, and one that runs it on a batch of the stage."""
 
@@ -219,6 +297,9 @@ _TRACES: Mapping[type, Callable[[Any], _Trace]] = {
     TokenizerStageConfig: _trace_tokenizer,
     TeacherStageConfig: _trace_dynamics,
     InverseDynamicsStageConfig: _trace_inverse_dynamics,
+    TokenizerVQStageConfig: _trace_tokenizer_vq,
+    LatentActionsStageConfig: _trace_latent_actions,
+    MaskGITStageConfig: _trace_maskgit,
 }
 
 

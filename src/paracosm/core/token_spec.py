@@ -1,0 +1,187 @@
+"""A world of tokens on disk: learnt actions in, codes from a masked dynamics, pictures out.
+
+    WORLD/world.json             this file's TokenWorldSpec; "kind" is "tokens"
+    WORLD/tokenizer/             config.json, model.safetensors: frames to codes and back
+    WORLD/dynamics/              config.json, model.safetensors: codes and an action to the next codes
+    WORLD/starts.safetensors     frames uint8 (n, t, h, w, 3), actions int64 (n, t - 1)
+
+It plays with torch. This file does NOT know how frames are made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from .config import from_json
+from .controls import ControlSpace
+from .errors import ConfigError, DataError
+from .files import file_hash, read_json
+from .world_spec import WEIGHTS_FILE, WorldParts
+
+FORMAT_VERSION = 1
+"""Raised when world.json changes its meaning."""
+KIND = "tokens"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenWorldSpec:
+    """What world.json holds."""
+
+    kind: Literal["tokens"]
+    """tells this world from the others"""
+    format_version: int
+    """see FORMAT_VERSION"""
+    name: str
+    """short name, e.g. "coinrun-latent" """
+    description: str
+    """one or two sentences for people"""
+    fps: float
+    """steps a second at the world's own pace"""
+    height: int
+    """rows of a frame in pixels"""
+    width: int
+    """columns of a frame in pixels"""
+    num_actions: int
+    """learnt actions that the player chooses from"""
+    idle_action: int
+    """learnt action of a step at which the player chooses none: the commonest in the training data"""
+    key_actions: dict[str, int]
+    """learnt action of each real key, where some labelled clips told; else empty"""
+    parts: WorldParts
+    """the networks"""
+    num_passes: int
+    """passes a frame"""
+    temperature: float
+    """of the sampling"""
+    starts: str
+    """file of the clips to start from"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a world."""
+        if self.fps <= 0 or self.height < 1 or self.width < 1:
+            raise ConfigError(
+                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
+            )
+        if self.num_actions < 2:
+            raise ConfigError(
+                f"{self.num_actions} latent action cannot tell two controls apart; use at least 2, e.g. 6"
+            )
+        chosen = {"idle_action": self.idle_action, **self.key_actions}
+        for name, action in chosen.items():
+            if not 0 <= action < self.num_actions:
+                raise ConfigError(
+                    f"{name} is action {action} of {self.num_actions}; use 0 to {self.num_actions - 1}"
+                )
+
+    @property
+    def controls(self) -> ControlSpace:
+        """What the player may do: hold one learnt action, or a real key that stands for one."""
+        return ControlSpace(keys=tuple(self.key_actions), num_latents=self.num_actions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenStarts:
+    """Clips that a world of tokens can begin from.
+
+    Attributes:
+        frames: uint8 (n, t, h, w, 3).
+        actions: int64 (n, t - 1), the learnt actions between the frames.
+    """
+
+    frames: np.ndarray
+    actions: np.ndarray
+
+
+def is_token_world(folder: Path) -> bool:
+    """Whether a folder's world.json is of this kind."""
+    if not (folder / "world.json").is_file():
+        return False
+    document = read_json(folder / "world.json")
+    return isinstance(document, dict) and document.get("kind") == KIND
+
+
+def load_token_spec(folder: Path) -> TokenWorldSpec:
+    """Read world.json and check that the networks are those it was written for.
+
+    Raises:
+        DataError: when a file is missing or of other weights.
+        ConfigError: when it is of a newer format or does not fit; names the key.
+    """
+    path = folder / "world.json"
+    document: Any = read_json(path)
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ConfigError(
+            f"{path} has format_version {version}, this version reads up to {FORMAT_VERSION}; "
+            "upgrade paracosm"
+        )
+    try:
+        spec = from_json(TokenWorldSpec, document)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for part in (spec.parts.tokenizer, spec.parts.dynamics):
+        weights = folder / part.folder / WEIGHTS_FILE
+        if not weights.is_file():
+            raise DataError(f"{weights} is missing; copy the whole world folder or build the world again")
+        found = file_hash(weights)
+        if found != part.weights:
+            raise DataError(
+                f"{weights} has the hash {found}, world.json says {part.weights}: the weights were changed "
+                "or cut off; copy the world folder again or build the world again"
+            )
+    return spec
+
+
+def load_token_starts(folder: Path, spec: TokenWorldSpec) -> TokenStarts:
+    """Read the start clips of a world.
+
+    Raises:
+        DataError: when the file is missing, corrupt or does not fit the world.
+    """
+    path = folder / spec.starts
+    try:
+        tensors = load_file(path)
+        starts = TokenStarts(frames=tensors["frames"], actions=tensors["actions"])
+    except (SafetensorError, OSError, KeyError) as error:
+        raise DataError(
+            f"{path} is missing or corrupt ({error}); copy the whole world folder or build the world again"
+        ) from error
+    check_token_starts(starts, spec, str(path))
+    return starts
+
+
+def save_token_starts(starts: TokenStarts, path: Path) -> None:
+    """Write start clips; the caller makes the folder whole."""
+    save_file(
+        {"frames": np.ascontiguousarray(starts.frames), "actions": np.ascontiguousarray(starts.actions)}, path
+    )
+    path.chmod(0o644)  # safetensors makes it private; a package's data is not
+
+
+def check_token_starts(starts: TokenStarts, spec: TokenWorldSpec, name: str) -> None:
+    """Refuse start clips that do not fit the world.
+
+    Raises:
+        DataError: says what was given and what is needed.
+    """
+    frames, actions = starts.frames, starts.actions
+    picture = (spec.height, spec.width, 3)
+    fits = frames.ndim == 5 and frames.dtype == np.uint8 and frames.shape[2:] == picture
+    if not fits or min(frames.shape[:2]) < 1:
+        raise DataError(
+            f"{name}: start frames are {frames.dtype} {frames.shape}; "
+            f"uint8 (n, t, {spec.height}, {spec.width}, 3) with n and t >= 1 is needed"
+        )
+    needed = (frames.shape[0], frames.shape[1] - 1)
+    known = not actions.size or 0 <= actions.min() <= actions.max() < spec.num_actions
+    if not known or actions.shape != needed or actions.dtype != np.int64:
+        raise DataError(
+            f"{name}: start actions are {actions.dtype} {actions.shape}; int64 {needed} from 0 to "
+            f"{spec.num_actions - 1} is needed"
+        )

@@ -1,0 +1,110 @@
+"""A world of tokens put together from its networks, saved as one folder that plays.
+
+This file does NOT know how frames are made in play, nor how the networks were trained.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paracosm.core.config import save_config
+from paracosm.core.errors import ConfigError
+from paracosm.core.files import whole_folder
+from paracosm.core.token_spec import (
+    FORMAT_VERSION,
+    TokenStarts,
+    TokenWorldSpec,
+    check_token_starts,
+    save_token_starts,
+)
+from paracosm.core.world_spec import Part, WorldParts
+
+from .base import weights_hash
+from .dynamics_maskgit import MaskGITDynamics
+from .storage import Storage
+from .token_rollout import SamplerConfig
+from .tokenizer_vq import TokenizerVQ
+
+
+def check_fit(tokenizer: TokenizerVQ, dynamics: MaskGITDynamics, num_actions: int) -> None:
+    """Refuse networks that do not belong together.
+
+    Raises:
+        ConfigError: says what each is for.
+    """
+    made, seen = tokenizer.config, dynamics.config
+    if (made.rows, made.columns, made.num_codes) != (seen.rows, seen.columns, seen.num_codes):
+        raise ConfigError(
+            f"the tokenizer makes {made.num_codes} codes on a grid of {made.rows} x {made.columns}, the "
+            f"dynamics is for {seen.num_codes} on {seen.rows} x {seen.columns}; "
+            "pass the tokenizer that the dynamics was trained with"
+        )
+    if seen.num_actions != num_actions:
+        raise ConfigError(
+            f"the dynamics knows {seen.num_actions} latent actions, the world has {num_actions}; "
+            "pass a dynamics trained on latent actions, and their number"
+        )
+
+
+def build_token_world(
+    folder: Path,
+    *,
+    tokenizer: TokenizerVQ,
+    dynamics: MaskGITDynamics,
+    starts: TokenStarts,
+    name: str,
+    description: str,
+    fps: float,
+    idle_action: int,
+    sampler: SamplerConfig,
+    key_actions: dict[str, int] | None = None,
+    storage: Storage = "float32",
+) -> TokenWorldSpec:
+    """Write a world folder; it appears whole or not at all.
+
+    Args:
+        folder: replaced as a whole when it exists.
+        tokenizer: makes the codes that the dynamics was trained on.
+        dynamics: predicts them.
+        starts: clips to begin from.
+        name: short name.
+        description: one or two sentences for people.
+        fps: steps a second at the world's own pace.
+        idle_action: learnt action of a step at which the player chooses none.
+        sampler: passes and temperature.
+        key_actions: learnt action of each real key, where known.
+        storage: number type of the stored weights.
+
+    Returns:
+        What world.json now holds.
+
+    Raises:
+        ConfigError: when the parts do not fit each other.
+        DataError: when the starts do not fit or the disk is full.
+    """
+    check_fit(tokenizer, dynamics, dynamics.config.num_actions)
+    with whole_folder(folder) as partial:
+        parts = {}
+        for part, model in (("tokenizer", tokenizer), ("dynamics", dynamics)):
+            model.save(partial / part, storage)
+            parts[part] = Part(folder=part, weights=weights_hash(partial / part))
+        spec = TokenWorldSpec(
+            kind="tokens",
+            format_version=FORMAT_VERSION,
+            name=name,
+            description=description,
+            fps=fps,
+            height=tokenizer.config.height,
+            width=tokenizer.config.width,
+            num_actions=dynamics.config.num_actions,
+            idle_action=idle_action,
+            key_actions=key_actions or {},
+            parts=WorldParts(**parts),
+            num_passes=sampler.num_passes,
+            temperature=sampler.temperature,
+            starts="starts.safetensors",
+        )
+        check_token_starts(starts, spec, name)
+        save_token_starts(starts, partial / spec.starts)
+        save_config(spec, partial / "world.json")
+    return spec

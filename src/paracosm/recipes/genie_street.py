@@ -1,0 +1,156 @@
+"""The street of genie in order: record, tokenizer, encode, latent actions, dynamics, world.
+
+Each stretch goes on where it was stopped and costs nothing when it is done. This file does NOT know sizes: a
+recipe hands it a :class:`paracosm.recipes.genie.GenieRecipe`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from paracosm.collect.record import record
+from paracosm.collect.videos import ImportConfig, import_videos
+from paracosm.core.errors import DataError
+from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.token_spec import TokenStarts
+from paracosm.data.clips import select_episodes
+from paracosm.data.format import DATASET_FILE
+from paracosm.data.reader import Dataset, EpisodeRef
+from paracosm.models.dynamics_maskgit import MaskGITDynamics
+from paracosm.models.latent_actions import LatentActions
+from paracosm.models.token_world import build_token_world
+from paracosm.models.tokenizer_vq import TokenizerVQ
+from paracosm.train.stages import encode_codes, latent_actions, maskgit, tokenizer_vq
+from paracosm.train.stages.maskgit import FinishedActions, infer_actions
+from paracosm.worlds import make_policy, open_world
+
+from . import genie
+from .genie import GenieRecipe
+
+WORLD_FOLDER = "world"
+"""Where in a run folder the playable world lands."""
+START_FRAMES = 4
+"""Frames of a start clip: enough to tell how fast everything moves."""
+NUM_STARTS = 24
+"""Start clips that ship with a world, at most."""
+VIDEO_SIDE = 64
+"""Rows and columns of imported frames: what two cores can train within hours."""
+VIDEO_FPS = 10.0
+"""Frames a second kept of videos, as in the paper."""
+
+
+def run_genie(recipe: GenieRecipe, progress: ProgressMaker = no_progress) -> Path:
+    """Walk the whole street and return the folder of the playable world.
+
+    Raises:
+        ParacosmError: whatever a stage refuses; running again goes on from there.
+    """
+    for split, config in recipe.recordings.items():
+        record(config, open_world, make_policy, world_config=recipe.games[split], progress=progress)
+    tokenizer = tokenizer_vq.main(recipe.tokenizer, progress)
+    encode_codes.main(
+        encode_codes.EncodeCodesConfig(data=recipe.dynamics.data, tokenizer=tokenizer), progress
+    )
+    if isinstance(recipe.dynamics.actions, FinishedActions):
+        latent_actions.main(recipe.latent_actions, progress)
+    maskgit.main(recipe.dynamics, progress)
+    return build_genie(recipe, recipe.run / WORLD_FOLDER)
+
+
+def build_genie(recipe: GenieRecipe, out: Path) -> Path:
+    """Build the playable world from the models as they lie in the run folder.
+
+    Args:
+        recipe: whose models.
+        out: folder of the world, replaced when it exists.
+
+    Raises:
+        DataError: when a model is missing, or no episode can give a start.
+    """
+    parallel = not isinstance(recipe.dynamics.actions, FinishedActions)
+    actions = LatentActions.load(
+        (recipe.dynamics if parallel else recipe.latent_actions).run / "latent_actions"
+    )
+    tokenizer = TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
+    dataset = Dataset(recipe.dynamics.data)
+    episodes = select_episodes(dataset, recipe.dynamics.split)
+    starts, found = choose_token_starts(episodes, actions, tokenizer)
+    build_token_world(
+        out,
+        tokenizer=tokenizer,
+        dynamics=MaskGITDynamics.load(recipe.dynamics.run / "dynamics"),
+        starts=starts,
+        name=recipe.name,
+        description=recipe.description,
+        fps=dataset.info.fps,
+        idle_action=int(np.bincount(found).argmax()),
+        sampler=recipe.sampler,
+    )
+    return out
+
+
+def choose_token_starts(
+    episodes: tuple[EpisodeRef, ...], actions: LatentActions, tokenizer: TokenizerVQ
+) -> tuple[TokenStarts, np.ndarray]:
+    """Cut start clips from the middles of episodes spread evenly over the recordings.
+
+    Args:
+        episodes: what may be cut.
+        actions: finds the learnt actions between their frames.
+        tokenizer: makes the codes when it sees codes.
+
+    Returns:
+        The starts, and every learnt action of the episodes they are from.
+
+    Raises:
+        DataError: when no episode is long enough.
+    """
+    long_enough = [episode for episode in episodes if episode.num_frames >= 2 * START_FRAMES]
+    if not long_enough:
+        raise DataError(
+            f"no episode has {2 * START_FRAMES} frames, so none can give a start; record longer episodes"
+        )
+    count = min(NUM_STARTS, len(long_enough))
+    frames, told, found = [], [], []
+    for i in range(count):
+        episode = long_enough[i * len(long_enough) // count]
+        inferred = infer_actions(actions, episode, tokenizer)
+        first = episode.num_frames // 2 - START_FRAMES // 2
+        frames.append(episode.read_frames(first, first + START_FRAMES))
+        told.append(inferred[first : first + START_FRAMES - 1])
+        found.append(inferred)
+    return TokenStarts(frames=np.stack(frames), actions=np.stack(told)), np.concatenate(found)
+
+
+def from_folder(run: Path, folder: Path, progress: ProgressMaker = no_progress) -> GenieRecipe:
+    """Describe the street from a folder of recordings or plain videos; controls are not read.
+
+    Args:
+        run: run folder.
+        folder: a dataset, or videos, which are imported to RUN/data/train first.
+        progress: begins a progress line, for importing.
+
+    Raises:
+        DataError: when the folder holds neither, or no episode to train on.
+    """
+    if not folder.is_dir():
+        raise DataError(f'"{folder}" is no folder; give a folder of recordings or of videos')
+    if not (folder / DATASET_FILE).exists():
+        out = run / "data" / "train"
+        config = ImportConfig(
+            folder=folder,
+            out=out,
+            height=VIDEO_SIDE,
+            width=VIDEO_SIDE,
+            fps=VIDEO_FPS,
+            variable_rate="resample",
+            split="train",
+        )
+        import_videos(config, progress=progress)
+        folder = out
+    dataset = Dataset(folder)
+    if not dataset.select("train"):
+        raise DataError(f"{folder} has no episode of split train; record or import with --split train")
+    return genie.own(run, folder, dataset.info.height, dataset.info.width)

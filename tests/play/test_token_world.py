@@ -1,0 +1,147 @@
+"""A world of tokens plays: same seed same bytes, snapshots, learnt actions, real keys, any start picture."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paracosm.core.controls import Control
+from paracosm.core.errors import ConfigError, ControlError, DataError, WorldError
+from paracosm.core.rng import stream
+from paracosm.core.token_spec import TokenStarts, load_token_spec
+from paracosm.models.dynamics_maskgit import MaskGITDynamics
+from paracosm.models.token_rollout import SamplerConfig
+from paracosm.models.token_world import build_token_world
+from paracosm.play.engine import open_model_world
+from paracosm.play.token_world import TokenWorld
+from tests import tiny_genie
+from tests.tiny_genie import ACTIONS, HEIGHT, WIDTH
+
+
+def build(folder: Path, **changes: object) -> Path:
+    draws = stream(0, "token starts")
+    values = {
+        "tokenizer": tiny_genie.tokenizer(),
+        "dynamics": tiny_genie.dynamics(),
+        "starts": TokenStarts(
+            frames=draws.integers(0, 256, (3, 3, HEIGHT, WIDTH, 3), np.uint8),
+            actions=draws.integers(0, ACTIONS, (3, 2)),
+        ),
+        "name": "tiny-tokens",
+        "description": "Random weights under learnt actions.",
+        "fps": 10.0,
+        "idle_action": 1,
+        "sampler": SamplerConfig(num_passes=3),
+        "key_actions": {"left": 2, "right": 3},
+    }
+    build_token_world(folder, **values | changes)  # pyright: ignore[reportArgumentType]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("tokens") / "world")
+
+
+def play(world: TokenWorld, controls: list[Control], seed: int = 0) -> np.ndarray:
+    return np.stack([world.reset(seed).image, *(world.step(control).image for control in controls)])
+
+
+SCRIPT = [Control(latent=i % ACTIONS) for i in range(7)]
+
+
+def test_it_opens_by_its_folder_and_offers_its_learnt_actions(folder: Path) -> None:
+    world = open_model_world(str(folder))
+    assert isinstance(world, TokenWorld)
+    assert world.info.controls.num_latents == ACTIONS
+    assert world.info.controls.keys == ("left", "right")
+    frames = play(world, SCRIPT)
+    assert frames.shape == (8, HEIGHT, WIDTH, 3)
+    assert world.info.details["denoise_steps"] == 3
+    world.close()
+    with pytest.raises(WorldError, match="is closed; open it again"):
+        world.step(Control())
+
+
+def test_same_seed_and_controls_give_the_same_bytes_and_others_do_not(folder: Path) -> None:
+    one, two = TokenWorld(folder), TokenWorld(folder)
+    assert np.array_equal(play(one, SCRIPT), play(two, SCRIPT))
+    assert not np.array_equal(play(one, SCRIPT), play(two, SCRIPT, seed=5))
+    assert not np.array_equal(play(one, SCRIPT), play(two, SCRIPT[::-1]))
+
+
+def test_a_snapshot_replays_the_same_bytes_also_after_another_way_was_tried(folder: Path) -> None:
+    world = TokenWorld(folder)
+    play(world, SCRIPT[:3])
+    state = world.snapshot()
+    first = [world.step(control).image for control in SCRIPT]
+    world.restore(state)
+    world.step(Control(latent=3))
+    world.restore(state)
+    again = [world.step(control).image for control in SCRIPT]
+    assert np.array_equal(first, again)
+
+
+def test_keys_stand_for_their_actions_and_nothing_for_the_idle_one(folder: Path) -> None:
+    world = TokenWorld(folder)
+    assert world.action(Control()) == 1
+    assert world.action(Control(keys={"left"})) == 2
+    assert world.action(Control(latent=0)) == 0
+    with pytest.raises(
+        ControlError, match=r"ask for the actions \[2, 3\] at once; this world takes one a step"
+    ):
+        world.action(Control(keys={"left", "right"}))
+    with pytest.raises(ControlError, match="latent 4 is not offered; this world has 4 latent actions"):
+        world.action(Control(latent=4))
+
+
+def test_it_begins_from_any_picture_of_its_size(folder: Path) -> None:
+    world = TokenWorld(folder)
+    picture = stream(1, "drawing").integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    assert world.reset(0, start=picture).image.shape == picture.shape
+    assert world.step(Control(latent=2)).index == 1
+    clip = np.stack([picture] * 3)
+    world.reset(0, start=clip, controls=[Control(latent=0), Control(latent=1)])
+    with pytest.raises(WorldError):
+        world.reset(0, start=picture[1:])
+
+
+def test_passes_can_be_chosen_while_playing(folder: Path) -> None:
+    world = TokenWorld(folder)
+    world.reset()
+    world.set_passes(1)
+    assert world.step(Control()).index == 1
+    with pytest.raises(ConfigError, match="num_passes 7 is outside 1 to 6, the tokens of a frame"):
+        world.set_passes(7)
+
+
+def test_parts_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    other = MaskGITDynamics(replace(tiny_genie.dynamics_config(), num_codes=20))
+    with pytest.raises(
+        ConfigError, match="the tokenizer makes 12 codes on a grid of 2 x 3, the dynamics is for"
+    ):
+        build(tmp_path / "world", dynamics=other)
+    with pytest.raises(ConfigError, match="idle_action is action 9 of 4; use 0 to 3"):
+        build(tmp_path / "world", idle_action=9)
+    starts = TokenStarts(
+        frames=np.zeros((1, 2, HEIGHT, WIDTH, 3), np.uint8), actions=np.full((1, 1), ACTIONS)
+    )
+    with pytest.raises(
+        DataError, match=r"start actions are int64 \(1, 1\); int64 \(1, 1\) from 0 to 3 is needed"
+    ):
+        build(tmp_path / "world", starts=starts)
+    assert not (tmp_path / "world").exists()
+
+
+def test_changed_weights_are_refused(tmp_path: Path) -> None:
+    folder = build(tmp_path / "world")
+    weights = folder / "dynamics" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(
+        DataError, match=r"dynamics/model\.safetensors has the hash .*the weights were changed"
+    ):
+        load_token_spec(folder)
+    weights.unlink()
+    with pytest.raises(DataError, match=r"model\.safetensors is missing; copy the whole world folder"):
+        load_token_spec(folder)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paracosm.collect.policies import IdlePolicy, MixedPolicy, StickyRandom, require_known
+from paracosm.collect.policies import IdlePolicy, MixedPolicy, NewRandom, StickyRandom, require_known
 from paracosm.core.config import from_json
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.world import Policy, World
 
-POLICIES = ("explorer", "mixed", "sticky", "idle")
+POLICIES = ("explorer", "mixed", "sticky", "random", "idle")
 """Names of players; worlds without an explorer have the last two."""
 
 
@@ -104,7 +104,7 @@ def make_policy(world: str, policy: str) -> Policy:
     Args:
         world: name of the world, as for :func:`open_world`.
         policy: "explorer" (plans on the game's own level), "mixed" (segments of explorer and sticky random),
-            "sticky" or "idle".
+            "sticky", "random" (a control drawn anew at each step) or "idle".
 
     Raises:
         ControlError: when this world has no such player.
@@ -114,6 +114,8 @@ def make_policy(world: str, policy: str) -> Policy:
     require_known(policy, POLICIES if has_explorer else POLICIES[2:])
     if policy == "idle":
         return IdlePolicy()
+    if policy == "random":
+        return NewRandom()
     if policy == "sticky" or game is None:
         return StickyRandom()
     explorer: Policy = _load(game.explorer_module, game.explorer)()

@@ -132,6 +132,34 @@ class StickyRandom:
                     self._down[other] = False
 
 
+class NewRandom:
+    """Draws a control anew at each step, all combinations of keys that can stay down together alike.
+
+    The random player of published studies, without action repeats; :class:`StickyRandom` gets further.
+    """
+
+    def reset(self, world: World, frame: Frame, seed: int) -> None:
+        """Begin an episode."""
+        self._space = world.info.controls
+        self._rng = stream(seed, "random")
+        pairs = [pair for pair in StickyConfig().opposites if set(pair) <= set(self._space.keys)]
+        paired = {key for pair in pairs for key in pair}
+        singles = [(key,) for key in self._space.keys if key not in paired]
+        self._groups = [tuple(self._space.keys)]
+        if world.info.details.get(KEYS_AT_ONCE) != 1:
+            self._groups = [*pairs, *singles]
+
+    def act(self, frame: Frame) -> Control:
+        """Return the next control."""
+        picks = [(group, int(self._rng.integers(len(group) + 1))) for group in self._groups]
+        keys = {group[pick] for group, pick in picks if pick < len(group)}
+        limits = self._space.look_limit
+        look = tuple(float(self._rng.uniform(-limit, limit)) if limit else 0.0 for limit in limits)
+        latents = self._space.num_latents
+        latent = int(self._rng.integers(latents)) if latents else None
+        return Control(keys, (look[0], look[1]), latent=latent)
+
+
 class _Turn:
     """The camera's turn on one axis: arcs of random length and rate, with smooth changes of rate."""
 

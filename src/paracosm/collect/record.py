@@ -54,7 +54,8 @@ class RecordConfig:
     max_steps: int = 500
     """Steps of an episode at most; it is shorter when the game ends it."""
     policy: str = "explorer"
-    """Who plays, a name that the policy maker knows: "explorer", "sticky", "mixed" or "idle"."""
+    """Who plays, a name that the policy maker knows: "explorer", "mixed", "sticky",
+    "random" or "idle"."""
     seed: int = 0
     """All of the recording's own draws come from this: the world seed and the player's seed of each
     episode."""

@@ -164,7 +164,8 @@ def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
                 "use recipe genie for your pictures"
             )
         recipe = find_genie(command.recipe, command.run, tiny=command.tiny)
-    print(run_genie(recipe, progress))
+    world = run_genie(recipe, progress)
+    print(f"{world} plays under {recipe.dynamics.model.num_actions} learnt actions: paracosm play {world}")
 
 
 def _run_folder(name: str, tiny: bool) -> Path:

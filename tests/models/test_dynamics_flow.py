@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from paracosm.core.errors import ConfigError
-from paracosm.models.dynamics_flow import FlowDynamics, cache_ages, shift_controls
+from paracosm.models.dynamics_flow import FlowDynamics, shift_controls
+from paracosm.nn.kv_cache import cache_ages
 from paracosm.nn.space_time import AttentionKind
 from tests import tiny
 

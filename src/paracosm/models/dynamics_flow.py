@@ -20,7 +20,7 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.shapes import Controls, Latents, NoiseLevels
 from paracosm.nn.attention import PositionTables, Table
 from paracosm.nn.embed import NumberEmbedding
-from paracosm.nn.kv_cache import KVCache
+from paracosm.nn.kv_cache import KVCache, cache_ages
 from paracosm.nn.modulation import Modulation, modulate
 from paracosm.nn.patch import from_patches, to_patches
 from paracosm.nn.space_time import AttentionKind, SpaceTimeBlock
@@ -258,20 +258,6 @@ class FlowHead(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map (b, t, s, d) to (b, t, s, numbers)."""
         return self.leave(modulate(x, *self.modulation(condition)))
-
-
-def cache_ages(cache: KVCache, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Age of every slot in frames (1 is the newest) and whether it holds a frame.
-
-    Frames of a sink count as the oldest of the window however long ago they were. Both come from the cache's
-    Python cursors, so no device is asked for a number.
-    """
-    slots = cache.slots()
-    ages = [1] * cache.window
-    for place, slot in enumerate(slots):
-        ages[slot] = len(slots) - place
-    held = [slot in slots for slot in range(cache.window)]
-    return torch.tensor(ages, dtype=torch.float32, device=device), torch.tensor(held, device=device)
 
 
 def shift_controls(controls: Tensor) -> Controls:

@@ -85,3 +85,17 @@ class KVCache:
             length=min(self.length + 1, self.window),
             cursor=following if following < self.window else self.sink,
         )
+
+
+def cache_ages(cache: KVCache, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Age of every slot in frames (1 is the newest) and whether it holds a frame.
+
+    Frames of a sink count as the oldest of the window however long ago they were. Both come from the cache's
+    Python cursors, so no device is asked for a number.
+    """
+    slots = cache.slots()
+    ages = [1] * cache.window
+    for place, slot in enumerate(slots):
+        ages[slot] = len(slots) - place
+    held = [slot in slots for slot in range(cache.window)]
+    return torch.tensor(ages, dtype=torch.float32, device=device), torch.tensor(held, device=device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import PositionTables
-from .kv_cache import KVCache
+from .kv_cache import KVCache, cache_ages
 from .norm import RMSNorm
 from .space_time import AnyAttention, NormKind, SpaceTimeBlock
 
@@ -103,13 +103,3 @@ class SpaceTimeStack(nn.Module):
             head_width=self.cached_width,
             device=self.norm.gain.device,
         )
-
-
-def cache_ages(cache: KVCache, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Age of every slot in frames (1 is the newest) and whether it holds a frame.
-
-    Both come from the cache's Python cursors, so no device is asked for a number.
-    """
-    ages = [(cache.cursor - slot - 1) % cache.window + 1 for slot in range(cache.window)]
-    held = [age <= cache.length for age in ages]
-    return torch.tensor(ages, dtype=torch.float32, device=device), torch.tensor(held, device=device)

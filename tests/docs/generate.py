@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 from paracosm.cli.main import COMMANDS, main, overview
+from paracosm.evaluate.metrics.cards import cards_page
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "paracosm"
@@ -131,6 +132,7 @@ def write_all() -> None:
     """Write every generated page."""
     (ROOT / "docs" / "cli.md").write_text(cli_page())
     (ROOT / "docs" / "map.md").write_text(map_page())
+    (ROOT / "docs" / "metrics.md").write_text(cards_page())
     (ROOT / "README.md").write_text(readme_with(tree()))
 
 

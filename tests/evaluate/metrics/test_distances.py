@@ -3,7 +3,7 @@ import pytest
 
 from paracosm.core.errors import DataError
 from paracosm.core.rng import stream
-from paracosm.evaluate.metrics.distances import frechet_distance, kernel_distance, kernel_interval
+from paracosm.evaluate.metrics.distances import ResampledKernel, frechet_distance, kernel_distance
 
 
 def signs(count: int) -> np.ndarray:
@@ -51,16 +51,28 @@ def test_kernel_distance_is_unbiased() -> None:
     assert min(values) < 0
 
 
-def test_kernel_interval_holds_the_value_and_needs_groups() -> None:
+def test_resampling_every_clip_once_gives_the_distance_itself() -> None:
     generator = stream(0, "interval")
-    one, two = generator.normal(size=(2, 1024, 4))
-    two += 0.5
-    groups = [f"episode {index % 16}" for index in range(1024)]
-    interval = kernel_interval(one, two, groups)
-    assert interval is not None
-    assert interval[0] < kernel_distance(one, two) < interval[1]
-    assert interval[0] > 0
-    assert kernel_interval(one, two, ["one"] * 1024) is None
+    one, other, reference = generator.normal(size=(3, 1024, 4))
+    kernel = ResampledKernel({"one": one, "other": other + 0.5}, reference)
+    assert kernel(kernel.rows("one")) == pytest.approx(kernel_distance(one, reference))
+    assert kernel(kernel.rows("other")[::-1]) == pytest.approx(kernel_distance(other + 0.5, reference))
+
+
+def test_resampling_with_repeats_is_not_biased() -> None:
+    generator = stream(3, "repeats")
+    one, reference = generator.normal(size=(2, 1024, 4))
+    kernel = ResampledKernel({"one": one}, reference)
+    rows = kernel.rows("one")
+    draws = [kernel(rows[generator.integers(0, 1024, 1024)]) for _ in range(50)]
+    error = np.std(draws, ddof=1) / np.sqrt(50)
+    assert np.mean(draws) == pytest.approx(kernel_distance(one, reference), abs=4 * error)
+
+
+def test_a_part_of_the_clips_has_no_resampled_distance() -> None:
+    one = stream(0, "few").normal(size=(1024, 2))
+    kernel = ResampledKernel({"one": one}, one)
+    assert np.isnan(kernel(kernel.rows("one")[:1000]))
 
 
 def test_few_clips_are_refused() -> None:

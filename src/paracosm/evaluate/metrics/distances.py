@@ -8,7 +8,7 @@ floor, and stands beside every value. This file does NOT know how features are m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -67,39 +67,45 @@ def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
     return _unbiased(_kernel(one, one), _kernel(two, two), _kernel(one, two))
 
 
-def kernel_interval(
-    first: np.ndarray, second: np.ndarray, groups: Sequence[str]
-) -> tuple[float, float] | None:
-    """95 % interval of :func:`kernel_distance` by the jackknife over groups of clips (episodes).
+class ResampledKernel:
+    """The kernel distance of resampled clips to one reference, for bootstrap intervals.
 
-    A bootstrap would put equal clips into one set and so bias the unbiased; leaving groups out does not.
+    A clip drawn twice would stand beside itself, at the kernel's maximum, and bias the unbiased; such pairs
+    are left out. Rows are numbers of clips, so that a resample costs sums and no kernel.
 
     Args:
-        first: (n, d) features.
-        second: (n, d) features; row i belongs to the same group as row i of ``first``.
-        groups: n names.
-
-    Returns:
-        The interval, or None for fewer than four groups.
+        sets: (n, d) features of each set, by name.
+        reference: (n, d).
 
     Raises:
         DataError: as for :func:`frechet_distance`.
     """
-    one, two = _check_sets(first, second)
-    names = np.asarray(groups)
-    unique = np.unique(names)
-    if len(unique) < 4:
-        return None
-    inner, outer, cross = _kernel(one, one), _kernel(two, two), _kernel(one, two)
-    values = np.empty(len(unique))
-    for index, name in enumerate(unique):
-        kept = np.flatnonzero(names != name)
-        pick = np.ix_(kept, kept)
-        values[index] = _unbiased(inner[pick], outer[pick], cross[pick])
-    count = len(unique)
-    error = float(np.sqrt((count - 1) / count * np.square(values - values.mean()).sum()))
-    value = _unbiased(inner, outer, cross)
-    return value - 1.96 * error, value + 1.96 * error
+
+    def __init__(self, sets: Mapping[str, np.ndarray], reference: np.ndarray) -> None:
+        self._inner, self._cross = [], []
+        self._names = tuple(sets)
+        for features in sets.values():
+            one, two = _check_sets(features, reference)
+            self._inner.append(_kernel(one, one))
+            self._cross.append(_kernel(one, two).mean(axis=1))
+        outer = _kernel(*[reference.astype(np.float64)] * 2)
+        count = self._count = len(reference)
+        self._outer = float((outer.sum() - np.trace(outer)) / (count * (count - 1)))
+
+    def rows(self, name: str) -> np.ndarray:
+        """Rows (n, 1) that stand for the clips of a set."""
+        return (self._names.index(name) * self._count + np.arange(self._count, dtype=np.float64))[:, None]
+
+    def __call__(self, rows: np.ndarray) -> float:
+        """Distance of the clips that rows name, with repeats, all of one set; nan for fewer than 1,024."""
+        if len(rows) < LEAST_CLIPS:
+            return float("nan")
+        which, clips = np.divmod(rows[:, 0].astype(int), self._count)
+        inner, cross = self._inner[which[0]], self._cross[which[0]]
+        times = np.bincount(clips, minlength=self._count).astype(np.float64)
+        same = np.square(times)
+        within = (times @ inner @ times - same @ np.diag(inner)) / (times.sum() ** 2 - same.sum())
+        return float(within + self._outer - 2 * (times @ cross) / times.sum())
 
 
 def _kernel(one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -113,6 +113,27 @@ def test_a_world_blind_to_controls_gains_nothing_over_shuffled_ones(measure_shor
     assert value(figures, "control.keys_share_of_ceiling") == 0.0
 
 
+JUDGED = ("fidelity.psnr_db@", "control.f1.", "control.keys_share", "control.turn_share")
+"""Figures in which a world must not win by doing nothing, or by ignoring what it is told."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "anchors"), [("frozen", ("copy_last",)), ("blind", ("shuffled", "no_control"))]
+)
+def test_worlds_that_ignore_their_controls_stand_at_the_anchors_and_not_above(
+    measure_short, kind: str, anchors: tuple[str, ...]
+) -> None:
+    judged = [
+        figure
+        for name, figure in measure_short(kind).items()
+        if name.startswith(JUDGED) and figure.value is not None
+    ]
+    assert len(judged) >= 6
+    for figure in judged:
+        assert figure.value == pytest.approx(max(figure.anchors[anchor] for anchor in anchors), abs=1e-6)
+        assert figure.value < figure.anchors["true_game"] - 0.1
+
+
 def test_a_world_with_controls_swapped_is_caught(measure_short) -> None:
     figures = measure_short("swapped")
     assert value(figures, "control.keys_share_of_ceiling") < 0.1

@@ -6,7 +6,7 @@ This file does NOT play worlds; it reads what the part "long" kept.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,20 +56,23 @@ class Stability:
         real = np.concatenate([part[1:] for part in truth])
         own = frame_statistics(clip)
         seen = np.concatenate([frame_statistics(part) for part in truth])
+        views = {"world": coarse_views(shown), "true_game": coarse_views(real)}
         moving = is_moving(bench.info.controls.to_vectors(run.rollout.controls), bench.info.controls)
         numbers: dict[str, Any] = {
             "in_band": _bands(own, seen, game.band),
             "frozen": _frozen(own, seen, moving, game),
             "held": int(moving.sum()),
-            "views": _spreads(coarse_views, shown, real),
+            "views": {name: spread(part) for name, part in views.items()},
             "places": {
-                name: float(count_places(recognise(coarse_views(frames), game.places)))
-                for name, frames in (("world", shown), ("true_game", real))
+                name: float(count_places(recognise(part, game.places))) for name, part in views.items()
             },
             "per_second": _per_second(own, seen, bench.info.fps),
         }
         if bench.encoder is not None:
-            numbers["encoder_views"] = _spreads(bench.encoder.encode, shown, real)
+            numbers["encoder_views"] = {
+                name: spread(bench.encoder.encode(frames))
+                for name, frames in (("world", shown), ("true_game", real))
+            }
         return UnitResult(numbers=numbers)
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
@@ -124,12 +127,6 @@ def _bands(own: np.ndarray, seen: np.ndarray, band: Band) -> dict[str, Any]:
 def _frozen(own: np.ndarray, seen: np.ndarray, moving: np.ndarray, game: RealGame) -> dict[str, int]:
     sides = {"world": own[:, MOTION], "true_game": seen[:, MOTION], "copy_last": np.zeros(len(own))}
     return {name: int(frozen_steps(rows, moving, game.still).sum()) for name, rows in sides.items()}
-
-
-def _spreads(
-    features: Callable[[np.ndarray], np.ndarray], shown: np.ndarray, real: np.ndarray
-) -> dict[str, float]:
-    return {"world": spread(features(shown)), "true_game": spread(features(real))}
 
 
 def _per_second(own: np.ndarray, seen: np.ndarray, fps: float) -> dict[str, dict[str, list[float]]]:

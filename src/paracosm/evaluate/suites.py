@@ -1,9 +1,9 @@
 """Which parts each suite has, and how much of each: one visible table.
 
 Sizes are for two cores. A step of the bundled worlds costs 38 ms (Doom) to 55 ms (CoinRun) of one core, so
-that "core" plays 12,600 long steps, 5,200 short ones and 1,500 of opposite controls in about ten minutes on
-both, and times the engine alone for one more; the rest of its twenty minutes is for the true game, reading
-and reports. This file does NOT run anything.
+that "core" plays 12,600 long steps, 5,200 short ones, 1,500 of opposite controls and 5,000 of answers to
+each control in about twelve minutes on both, and times the engine alone for one more; the rest of its twenty
+minutes is for the true game, reading and reports. This file does NOT run anything.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ from typing import Literal, get_args
 
 from paracosm.core.errors import ConfigError
 
+from .long_runs import LONG_SECONDS
 from .part import Part
+from .parts.camera import Camera
 from .parts.control import Control, LateControl
+from .parts.distances import Distances
+from .parts.drift import Drift
 from .parts.fidelity import Fidelity
 from .parts.long import Long
 from .parts.machine import Determinism, Play, Speed
+from .parts.memory import Memory
 from .parts.opposites import Opposites
+from .parts.responses import Responses
 from .parts.short import Short
 from .parts.stability import Stability
+from .parts.structure import Structure
 from .parts.tokenizer import Tokenizer
 from .speed import HALF_SPAN, LATE_STEP, SPEED_STEPS, WARM_UP_STEPS
 
@@ -55,7 +62,11 @@ def core(size: SizeName) -> list[Part]:
         return first("quick")
     return [
         *_short(cases=64, steps=18, opposites=16, horizons=CORE_HORIZONS),
+        Structure(num_cases=64, steps=18, horizons=CORE_HORIZONS),
+        Responses(num_cases=8),
+        Camera(num_cases=16),
         *_long(runs=6, steps=0),
+        Drift(num_runs=6),
         *_machine(speed_steps=WARM_UP_STEPS + SPEED_STEPS, play_seconds=10.0, traces=1),
     ]
 
@@ -66,17 +77,19 @@ def control(size: SizeName) -> list[Part]:
     parts = _short(
         cases=8 if few else 64, steps=18, opposites=6 if few else 32, horizons=CORE_HORIZONS
     ) + _long(runs=2 if few else 6, steps=160 if few else 0)
-    return [part for part in parts if part.name not in ("tokenizer", "stability")]
+    kept = [part for part in parts if part.name not in ("tokenizer", "stability")]
+    return [*kept, Responses(num_cases=2 if few else 32), Camera(num_cases=2 if few else 32)]
 
 
 def stability(size: SizeName) -> list[Part]:
     """What minutes of free play drift into."""
-    return _long(runs=2, steps=160) if size == "quick" else _long(runs=8, steps=0)
+    runs, steps = (2, 160) if size == "quick" else (8, 0)
+    return [*_long(runs=runs, steps=steps), Drift(num_runs=runs)]
 
 
 def memory(size: SizeName) -> list[Part]:
     """What is still there when the player comes back."""
-    return []
+    return [Memory(num_cases=2 if size == "quick" else 16)]
 
 
 def interaction(size: SizeName) -> list[Part]:
@@ -104,7 +117,12 @@ def full(size: SizeName) -> list[Part]:
         if few
         else [
             *_short(cases=128, steps=66, opposites=32, horizons=ALL_HORIZONS),
-            *_long(runs=8, steps=0),
+            Structure(num_cases=128, steps=66, horizons=ALL_HORIZONS),
+            Responses(num_cases=32),
+            Camera(num_cases=32),
+            Distances(),
+            *_long(runs=8, steps=FIVE_MINUTES, seconds=300),
+            Drift(num_runs=8),
             *speed("full"),
         ]
     )
@@ -115,6 +133,8 @@ def full(size: SizeName) -> list[Part]:
     return own
 
 
+FIVE_MINUTES = 5250
+"""Steps of a long run of "full": five minutes of Doom, nearly six of CoinRun."""
 CORE_HORIZONS = (1, 4, 8, 16)
 """Horizons of "core"."""
 FIRST_HORIZONS = (*CORE_HORIZONS, 32)
@@ -171,10 +191,10 @@ def _short(*, cases: int, steps: int, opposites: int, horizons: tuple[int, ...])
     ]
 
 
-def _long(*, runs: int, steps: int) -> list[Part]:
+def _long(*, runs: int, steps: int, seconds: int = LONG_SECONDS) -> list[Part]:
     return [
         Long(num_runs=runs, steps=steps),
-        Stability(num_runs=runs),
+        Stability(num_runs=runs, seconds=seconds),
         LateControl(num_runs=runs, steps=steps),
     ]
 

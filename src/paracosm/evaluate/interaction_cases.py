@@ -7,6 +7,7 @@ seeds that no recipe records training episodes from. This file does NOT play dre
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -46,9 +47,10 @@ class Kind:
         group: its class.
         keys: what is held to cause it.
         hold_steps: for how long.
-        event: name in ``truth["events"]`` that says that it happened; "" for a rise instead.
+        event: name in ``truth["events"]`` that says that it happened; "" for a rise or a move instead.
         rise: units of ``truth["pose"]`` by which the player must have risen; 0 where an event tells.
         height: which entry of the pose is the height.
+        move: units of ``truth["pose"]`` by which the player must have moved over ground; 0 for no matter.
         begin: where scenes begin: just before the player causes it himself, or after any walk.
         needs: dotted key of the game's config that must be above 0, "" for none.
     """
@@ -60,6 +62,7 @@ class Kind:
     event: str = ""
     rise: float = 0.0
     height: str = "z"
+    move: float = 0.0
     begin: Literal["before_event", "anywhere"] = "anywhere"
     needs: str = ""
 
@@ -67,6 +70,9 @@ class Kind:
         """Whether the game's truth says that it happened within these steps."""
         if self.event:
             return any(self.event in truth.get("events", ()) for truth in truths)
+        if self.move:
+            first, last = truths[0]["pose"], truths[-1]["pose"]
+            return math.hypot(last["x"] - first["x"], last["y"] - first["y"]) >= self.move
         heights = [truth["pose"][self.height] for truth in truths]
         return max(heights) - heights[0] >= self.rise
 
@@ -88,7 +94,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
              begin="before_event", needs="level.items"),
     ),
     "game:coinrun": (
-        Kind(name="jump", group="actor", keys=frozenset({"up"}), hold_steps=4, event="jumped"),
+        Kind(name="jump", group="actor", keys=frozenset({"up"}), hold_steps=4, event="jumped", height="y"),
     ),
 }  # fmt: skip
 """What can be caused in each game; a game that is not here has no interaction cases yet."""

@@ -82,6 +82,7 @@ class Interaction:
             numbers={
                 "kind": name,
                 "group": kind.group,
+                "heights": _heights(scene, kind),
                 "world": [one.to_json() for one in marks],
                 **{anchor: [one.to_json()] for anchor, one in anchors.items()},
             },
@@ -97,17 +98,19 @@ class Interaction:
     def measure(self, bench: Bench, results: Sequence[Result]) -> dict[str, Tally | Figure]:
         """Trigger rates by group and kind; each dimension gated and given the trigger; the facts beside."""
         figures: dict[str, Tally | Figure] = {"interaction.trigger_rate": _rate(results, "trigger", True)}
+        config = bench.config.game.config
         kinds = _kinds(bench)
         for group in get_args(Group):
             chosen = [result for result in results if result.numbers["group"] == group]
             name = f"interaction.trigger_rate.{group}"
-            figures[name] = _rate(chosen, "trigger", True) if chosen else _not_covered(group, bench)
+            shown = any(kind.group == group and covered(kind, config) for kind in kinds)
+            figures[name] = _rate(chosen, "trigger", True) if shown else _not_covered(bench)
         for kind in kinds:
             chosen = [result for result in results if result.numbers["kind"] == kind.name]
             name = f"interaction.trigger_rate.{kind.name}"
             figures[name] = (
                 _rate(chosen, "trigger", True)
-                if covered(kind, bench.config.game.config)
+                if covered(kind, config)
                 else not_computed("undefined", f"not covered: the game has {kind.needs} 0", "share")
             )
         figures["interaction.overall"] = _tally(results, _gated("overall"), mean_of, "marks", True)
@@ -129,6 +132,16 @@ def _kinds(bench: Bench) -> tuple[Kind, ...]:
 
 def _quartet(scene: Scene, acted: np.ndarray, idle: np.ndarray) -> Quartet:
     return Quartet(acted=acted, idle=idle, true_acted=scene.true_acted, true_idle=scene.true_idle)
+
+
+def _heights(scene: Scene, kind: Kind) -> list[float]:
+    """True height of the player above where he stands without the key; 0 where it is not told."""
+    return [
+        float(acted["pose"][kind.height] - idle["pose"][kind.height])
+        if kind.height in acted.get("pose", {})
+        else 0.0
+        for acted, idle in zip(scene.truths, scene.idle_truths, strict=True)
+    ]
 
 
 def _other_script(kind: Kind, kinds: Sequence[Kind], steps: int, bench: Bench) -> tuple[Control, ...]:
@@ -188,7 +201,7 @@ def _tally(
     )
 
 
-def _not_covered(group: str, bench: Bench) -> Figure:
+def _not_covered(bench: Bench) -> Figure:
     asked = "takes no instructions" if not bench.info.controls.text else "is given none by this part"
     reason = f"not covered: no key of {bench.config.game.name} does this, and {bench.info.name} {asked}"
     return not_computed("undefined", reason, "share")

@@ -1,11 +1,14 @@
-"""Streamed video worlds of toy size: checkpoints with random weights in the published naming, and their parts."""
+"""Streamed video worlds of toy size: checkpoints in the published naming with random weights, and parts."""
 
+import importlib.util
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -101,6 +104,16 @@ def write_checkpoint(folder: Path, *, prefix: str = "model.", block: int = 3, **
     if block != 3:
         (folder / "pipeline.json").write_text(json.dumps({"num_frame_per_block": block}))
     return folder
+
+
+def need_parts() -> None:
+    """Skip, with the reason, where the libraries of codec and image encoder are not installed."""
+    missing = [name for name in ("diffusers", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        reason = f'{" and ".join(missing)} not installed; run: pip install -e ".[weights]"'
+        if os.environ.get("PARACOSM_TESTS_MUST_RUN"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def write_parts(folder: Path) -> None:

@@ -16,9 +16,8 @@ from paracosm.models.video_stream import (
     rebuild_cache,
     warped_levels,
 )
-
-from .. import tiny_video
-from ..tiny import ungraded
+from tests import tiny_video
+from tests.tiny import ungraded
 
 EQUAL = 1e-10
 """In double precision: two orders of summation over some dozens of numbers."""
@@ -59,7 +58,7 @@ def test_streamed_blocks_equal_the_masked_whole(options):
     flows = streamed(model, clean, noisy, given, 0.7, batch)
     seen = streams_mask(count, config.block, config.window, streams=2)
     if config.sink:
-        # the sink is seen by all that come after it; its position is then its own only when counted absolutely
+        # the sink is seen by all that come after it, at its own place only when counted from the start
         model.config = replace(config, positions="absolute")
         flows = streamed(model, clean, noisy, given, 0.7, batch)
         seen = with_sink(seen, count, config)

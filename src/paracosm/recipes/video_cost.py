@@ -1,0 +1,156 @@
+"""What a streamed video world describes and would cost, counted on the meta device without a weight.
+
+Operations are those of matrix products and attention as torch counts them; those of the picture codec were
+counted once for the published one and are kept as a figure a pixel, since its library is optional. This file
+does NOT time anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from paracosm.models.dynamics_video import BlockInput, VideoDynamics
+from paracosm.nn.ring_cache import RingCache
+
+from .cost import Device
+from .matrix_game2 import VideoRecipe
+
+DECODE_FLOPS_PER_PIXEL = 8.466e6
+"""Of Wan 2.1's decoder for each pixel of each frame, counted with diffusers 0.42.1 at 352 x 640."""
+CODEC_PARAMETERS = 126_892_531
+"""Of Wan 2.1's autoencoder."""
+IMAGE_ENCODER_PARAMETERS = 632_076_800
+"""Of CLIP ViT-H/14's image tower as published; it runs once a session."""
+CODEC_STATE_BYTES_PER_PIXEL = 4730.0
+"""Of the decoder's memory of the past at two bytes a number, at 352 x 640."""
+HALF, SINGLE = 2, 4
+"""Bytes of a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoCost:
+    """What a recipe is and costs.
+
+    Attributes:
+        tensors: tensors of its weights file.
+        parameters: numbers in them.
+        forward_flops: operations of one pass over one block with a full window; of one clip for a network
+            that sees whole clips.
+        decode_flops: operations of decoding a block.
+        block_flops: operations of a whole block: every pass, the write and the decoder; 0 when it does not
+            play.
+        block_frames: frames of a block.
+        cache_bytes: keys and values of the window, at two bytes a number.
+        training_flops: operations of each training stage.
+    """
+
+    tensors: int
+    parameters: int
+    forward_flops: int
+    decode_flops: int
+    block_flops: int
+    block_frames: int
+    cache_bytes: int
+    training_flops: Mapping[str, int]
+
+    def frames_per_second(self, flops_per_second: float) -> float:
+        """Frames a second of a machine with this speed; 0 when it does not play."""
+        return self.block_frames * flops_per_second / self.block_flops if self.block_flops else 0.0
+
+    def memory_bytes(self, pixels: int, number_bytes: int) -> int:
+        """Memory that play needs: three networks, the window, the decoder's past, and room to work."""
+        weights = (self.parameters + CODEC_PARAMETERS + IMAGE_ENCODER_PARAMETERS) * number_bytes
+        past = (self.cache_bytes + int(pixels * CODEC_STATE_BYTES_PER_PIXEL)) * number_bytes // HALF
+        # the ring is copied once while a block is written; activations are smaller than the decoder's past
+        return weights + 2 * past
+
+
+def video_cost(recipe: VideoRecipe) -> VideoCost:
+    """Count a recipe on the meta device."""
+    config, (height, width) = recipe.model, recipe.grid
+    with torch.device("meta"):
+        network = VideoDynamics(config)
+    frames = config.block * config.actions.frames_per_latent
+    decode = int(frames * recipe.height * recipe.width * DECODE_FLOPS_PER_PIXEL) if recipe.levels else 0
+    if config.window:
+        cache = _full_cache(network, height, width)
+        forward = _count(network, recipe, config.block, cache)
+        cache_bytes = cache.num_bytes * HALF // SINGLE
+    else:
+        clip = next(iter(recipe.training.values())).clip_latents
+        forward, cache_bytes = _count(network, recipe, clip, None), 0
+    passes = len(recipe.levels) + 1 if recipe.levels else 0
+    state = network.state_dict().values()
+    return VideoCost(
+        tensors=len(state),
+        parameters=sum(tensor.numel() for tensor in state),
+        forward_flops=forward,
+        decode_flops=decode,
+        block_flops=passes * forward + decode if passes else 0,
+        block_frames=frames,
+        cache_bytes=cache_bytes,
+        training_flops=_training_flops(network, recipe),
+    )
+
+
+def verdict(recipe: VideoRecipe, cost: VideoCost, device: Device, *, is_card: bool) -> str:
+    """Say in one line what a machine can run of a recipe: whether it fits, how fast, in which numbers.
+
+    Args:
+        recipe: what is to run.
+        cost: of it.
+        device: the machine.
+        is_card: whether it is a graphics card, which computes in half precision.
+    """
+    number_bytes = HALF if is_card else SINGLE
+    need_gb = cost.memory_bytes(recipe.height * recipe.width, number_bytes) / 1e9
+    numbers = "bfloat16" if is_card else "float32"
+    if need_gb > device.memory_gb:
+        return f"{recipe.name}: does not fit; needs {need_gb:.1f} GB in {numbers}"
+    speed = cost.frames_per_second(device.flops_per_second)
+    share = cost.decode_flops / cost.block_flops
+    advice = "plays live" if speed >= recipe.fps else "for looking, not for live play"
+    return (
+        f"{recipe.name}: {need_gb:.1f} GB in {numbers}, about {speed:.2g} frames/s of {recipe.fps:g}; "
+        f"{advice}; the codec's decoder takes {share:.0%} of the work"
+    )
+
+
+def _training_flops(network: VideoDynamics, recipe: VideoRecipe) -> dict[str, int]:
+    counted: dict[int, int] = {}
+    made = {}
+    for name, plan in recipe.training.items():
+        if plan.clip_latents not in counted:
+            counted[plan.clip_latents] = _count(network, recipe, plan.clip_latents, None)
+        made[name] = int(plan.num_steps * plan.batch_size * plan.passes * counted[plan.clip_latents])
+    return made
+
+
+def _full_cache(network: VideoDynamics, height: int, width: int) -> RingCache:
+    cache = network.empty_cache(height, width)
+    _, plan = cache.plan.take(network.config.window)
+    return replace(cache, plan=plan)
+
+
+def _count(network: VideoDynamics, recipe: VideoRecipe, num_latents: int, cache: RingCache | None) -> int:
+    config, grid = network.config, recipe.grid
+    with torch.device("meta"), torch.no_grad():
+        tokens = torch.zeros(1, recipe.image_tokens, config.context_width)
+        given = BlockInput(
+            condition=torch.zeros(1, num_latents, config.condition_channels, *grid),
+            keyboard=torch.zeros(1, num_latents, config.actions.rows, config.actions.keys),
+            mouse=torch.zeros(1, num_latents, config.actions.rows, config.actions.mouse),
+            context=network.read_context(tokens),
+        )
+        x = torch.zeros(1, num_latents, config.latent_channels, *grid)
+        with FlopCounterMode(display=False) as counter:
+            level = torch.zeros(1, num_latents)
+            if cache is None:
+                network(x, level, given)
+            else:
+                network.step(x, level, given, cache)
+    return counter.get_total_flops()

@@ -98,6 +98,12 @@ class PlayDefaults:
     """how far the prediction is pushed from no control towards the control; 1 is plain"""
     context_level: float = 0.0
     """noise level that the network is told for the clean frames of the past"""
+    window: int = 0
+    """past frames that are kept; 0 takes all that the network was made for"""
+    sink: int = 0
+    """first frames that stay in the window for good; one or a few keep a long game near its start"""
+    renoise: Literal["euler", "fresh"] = "euler"
+    """from one pass to the next along the straight line, or under new noise, as some students learnt it"""
 
 
 @dataclass(frozen=True, kw_only=True)

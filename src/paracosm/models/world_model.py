@@ -34,7 +34,7 @@ from paracosm.nn.rope import axis_frequencies, axis_widths
 from .base import weights_hash
 from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
 from .export import dynamics_graphs, export_graphs, tokenizer_graphs
-from .rollout import check_levels
+from .rollout import check_levels, check_window
 from .storage import Storage
 from .tokenizer_vae import TokenizerVAE
 
@@ -157,6 +157,9 @@ def assemble_world(
             f"with yaw and pitch make {controls.width}; pass the controls of the recording"
         )
     check_levels(play.levels)
+    check_window(seen.window, play.window, play.sink)
+    if seen.ahead:
+        raise ConfigError("a bidirectional dynamics cannot play; give the causal student distilled from it")
     spec = WorldSpec(
         format_version=FORMAT_VERSION,
         name=name,

@@ -9,7 +9,7 @@ one replays the same bytes. This file does NOT know browsers, sessions or traini
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from paracosm.core.world_spec import (
     load_spec,
     load_starts,
 )
-from paracosm.models.rollout import check_levels, next_frame
+from paracosm.models.rollout import check_levels, check_window, next_frame
 from paracosm.zoo import bundled_worlds
 
 from .backends import Backend, BackendKind, State, open_backend
@@ -48,6 +48,10 @@ class EngineConfig:
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
     """push from no control towards the control: 1 is plain, 2 doubles the effect; 0 takes the world's own"""
+    window: int = 0
+    """past frames that are kept; 0 takes the world's own"""
+    sink: int = -1
+    """first frames that stay in the window for good; -1 takes the world's own"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -104,8 +108,11 @@ class NeuralWorld:
             spec.play,
             levels=config.levels or spec.play.levels,
             guidance=config.guidance or spec.play.guidance,
+            window=config.window or spec.play.window,
+            sink=config.sink if config.sink >= 0 else spec.play.sink,
         )
         check_levels(self._settings.levels)
+        check_window(spec.sizes.window, self._settings.window, self._settings.sink)
         self._weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
         self._engine = f"{backend.runtime}, weights {self._weights}"
         self._parameters = sum(
@@ -115,7 +122,7 @@ class NeuralWorld:
         self._name = name or f"model:{folder}"
         self._kind = config.backend
         self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
-        self._ring = Ring(spec.sizes)
+        self._ring = Ring(spec.sizes, self._settings.window, self._settings.sink)
         self._seed = 0
         self._decoder: State = ()
         self._frame: Frame | None = None
@@ -166,6 +173,18 @@ class NeuralWorld:
                 f"guidance {guidance:g} is not above 0; use 1 for plain play or more to exaggerate"
             )
         self._settings = replace(self._settings, guidance=float(guidance))
+
+    def set_window(self, window: int, sink: int = 0) -> None:
+        """Choose how many past frames are kept from the next step on, and how many of them for good.
+
+        The oldest frames that are held now become the sink.
+
+        Raises:
+            ConfigError: when the window is wider than the network's, or the sink leaves no room beside it.
+        """
+        check_window(self._spec.sizes.window, window, sink)
+        self._settings = replace(self._settings, window=window, sink=sink)
+        self._fill_ring(self._ring.entries)
 
     def reset(
         self,
@@ -221,7 +240,10 @@ class NeuralWorld:
         index = self._frame.index + 1
         noise = stream(self._seed, "noise", index).standard_normal(self._spec.sizes.latent_shape, np.float32)
         plan = self._plan(index, vector, self._settings.levels)
-        clean, _ = next_frame(self._denoise, self._write, noise, self._settings.levels, plan, self._ring)
+        fresh = self._fresh_noise(index) if self._settings.renoise == "fresh" else None
+        clean, _ = next_frame(
+            self._denoise, self._write, noise, self._settings.levels, plan, self._ring, fresh
+        )
         image, self._decoder = backend.decode(clean, self._decoder)
         self._frame = _show(image, index)
         return self._frame
@@ -252,7 +274,7 @@ class NeuralWorld:
                 f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
             )
         self._seed, self._settings, self._decoder = state.seed, state.settings, state.decoder
-        self._ring.fill(state.entries)
+        self._fill_ring(state.entries)
         self._frame = snapshot.frame
         return snapshot.frame
 
@@ -282,6 +304,15 @@ class NeuralWorld:
         )
         rows = {(level, known): modulation[i] for i, (level, known) in enumerate(passes[1:], 1)}
         return _Plan(index=index, write=modulation[0], denoise=rows, cos=cos, sin=sin)
+
+    def _fill_ring(self, entries: tuple[Entry, ...]) -> None:
+        self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink)
+        self._ring.fill(entries)
+
+    def _fresh_noise(self, index: int) -> Callable[[int], np.ndarray]:
+        """Noise after each pass of a frame, by its own name, so that other passes do not move it."""
+        shape, seed = self._spec.sizes.latent_shape, self._seed
+        return lambda number: stream(seed, "noise", index, number).standard_normal(shape, np.float32)
 
     def _denoise(self, x: np.ndarray, level: float, control: _Plan, cache: Ring) -> np.ndarray:
         backend, plan = self._need_backend(), control

@@ -203,7 +203,7 @@ def test_fresh_noise_makes_other_frames_than_the_straight_line() -> None:
         )
         for kind in ("euler", "fresh")
     ]
-    assert not torch.allclose(*made)
+    assert not torch.allclose(made[0], made[1])
 
 
 def test_a_long_lead_is_not_part_of_the_window(street: Path, tmp_path: Path) -> None:

@@ -14,6 +14,13 @@ STAGES: dict[str, str] = {
     "tokenizer": "paracosm.train.stages.tokenizer:main",
     "encode": "paracosm.train.stages.encode:main",
     "dynamics": "paracosm.train.stages.teacher:main",
+    "distil_init": "paracosm.train.stages.distil_init:main",
+    "self_forcing": "paracosm.train.stages.self_forcing:main",
+    "extend": "paracosm.train.stages.extend:main",
+    "tokenizer_vq": "paracosm.train.stages.tokenizer_vq:main",
+    "encode_codes": "paracosm.train.stages.encode_codes:main",
+    "latent_actions": "paracosm.train.stages.latent_actions:main",
+    "maskgit": "paracosm.train.stages.maskgit:main",
     "inverse_dynamics": "paracosm.train.stages.inverse_dynamics:main",
 }
 """Stages by name, in the order of the street; each takes a config and a maker of progress lines."""

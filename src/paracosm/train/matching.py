@@ -9,6 +9,7 @@ Source: Yin et al. 2311.18828 (DMD), equations 7 and 8; 2405.14867 (DMD2) for th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,13 +44,13 @@ class MatchingConfig:
 
 
 def draw_score_levels(
-    shape: tuple[int, int], config: MatchingConfig, dynamics: FlowDynamics, generator: torch.Generator
+    shape: Sequence[int], config: MatchingConfig, dynamics: FlowDynamics, generator: torch.Generator
 ) -> NoiseLevels:
     """Draw levels (b, t): one a frame for a causal score, one a clip for a bidirectional one."""
     drawn = torch.rand(shape[0], 1 if dynamics.config.ahead else shape[1], generator=generator)
     shifted = config.level_shift * drawn / (1 + (config.level_shift - 1) * drawn)
     low, high = config.level_range
-    return (low + (high - low) * shifted).expand(shape)
+    return (low + (high - low) * shifted).expand(shape[0], shape[1])
 
 
 def matching_loss(

@@ -29,7 +29,7 @@ from paracosm.core.run_dir import RunDir
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.flow_clip import Setting, predict_clips, solve_clips
 from paracosm.models.noise import mix
-from paracosm.models.rollout import check_levels, euler
+from paracosm.models.rollout import check_levels
 from paracosm.train.acceptance import Acceptance, AcceptanceConfig
 from paracosm.train.clip_batches import ClipBatches, known_controls
 from paracosm.train.first_weights import begin_with
@@ -167,7 +167,7 @@ class DistilInitStage:
         level, lower = grid[chosen].to(latents), grid[chosen + 1].to(latents)
         noisy = mix(latents, noise, level)
         clean = predict_clips(self.teacher, noisy, level, setting, config.guidance).float()
-        further = euler(noisy, clean, _wide(level), _wide(lower))
+        further = clean + (noisy - clean) * _wide(lower / level)  # one Euler step, at a level for each frame
         made = predict_clips(self.student, further, lower, setting).float()
         # A flow that has ended is its own answer: this is what ties the student to the data.
         return noisy, level, torch.where(_wide(lower) == 0, further, made), setting

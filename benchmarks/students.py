@@ -1,0 +1,59 @@
+"""Train a student: ``python -m benchmarks.students RECIPE RUN --out FOLDER [--kind causal]``.
+
+Both chains end in a model folder that ``few_steps`` measures and ``paracosm.models.world_model.build_world``
+makes a world of. Stop it at any moment; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from paracosm.core.progress import LineProgress
+from paracosm.recipes.students import chain, run_chain
+
+from .few_steps import describe
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run a chain."""
+    logging.basicConfig(level=logging.INFO)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kind", choices=["causal", "published"], default="causal")
+    parser.add_argument("--levels", type=float, nargs="+", default=[1.0, 0.5])
+    parser.add_argument("--last", choices=["init", "forcing", "extend"], default="forcing")
+    parser.add_argument("--dynamics", type=Path, help="model folder; the run's own without it")
+    parser.add_argument("--compile", action="store_true", help="minutes at the start, then faster")
+    given = parser.parse_args()
+    street = describe(given.recipe, given.run)
+    made = chain(
+        street.dynamics,
+        given.dynamics or street.dynamics.run / "dynamics",
+        given.out,
+        kind=given.kind,
+        levels=tuple(given.levels),
+        reader=given.run / "inverse_dynamics" / "inverse_dynamics",
+    )
+    if given.compile:
+        made = replace(
+            made,
+            init=replace(made.init, loop=replace(made.init.loop, compile="blocks")),
+            forcing=replace(made.forcing, loop=replace(made.forcing.loop, compile="blocks")),
+        )
+    logger.info(
+        "the student is %s",
+        run_chain(made, functools.partial(LineProgress, stream=sys.stderr), last=given.last),
+    )
+
+
+if __name__ == "__main__":
+    main()

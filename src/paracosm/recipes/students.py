@@ -1,0 +1,160 @@
+"""Students of one or two passes for a world trained on two CPU cores: two chains from the same dynamics.
+
+*causal*, as later work advises: regression from the causal dynamics itself, then self forcing against it.
+*published*: a teacher that looks ahead, regression on its clips, then self forcing against it. Either may go
+on with long rollouts. Lengths are for about an hour on one core for each chain; the teacher that looks ahead
+comes on top. This file does NOT know any game.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.models.flow_rollout import RolloutConfig
+from paracosm.train.acceptance import AcceptanceConfig
+from paracosm.train.loop import LoopConfig
+from paracosm.train.matching import MatchingConfig
+from paracosm.train.optim import OptimConfig
+from paracosm.train.stages import distil_init, extend, self_forcing, teacher
+
+ChainKind = Literal["causal", "published"]
+"""Whose flow and scores a student learns from."""
+
+INIT_GRID = (1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125)
+"""Levels of the flow that regression follows: eight passes, as many as the undistilled model's best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """The stages of a student, in order."""
+
+    kind: ChainKind
+    """whose student it is"""
+    ahead: teacher.TeacherStageConfig | None
+    """the teacher that looks ahead, for the published chain"""
+    init: distil_init.DistilInitStageConfig
+    """regression"""
+    forcing: self_forcing.SelfForcingStageConfig
+    """distribution matching on own rollouts"""
+    extend: extend.ExtendStageConfig
+    """the same at the end of long rollouts"""
+
+    def stages(self) -> list[tuple[Callable[..., Path], Any]]:
+        """Return what is run and its config, in order."""
+        before = [] if self.ahead is None else [(teacher.main, self.ahead)]
+        return [
+            *before,
+            (distil_init.main, self.init),
+            (self_forcing.main, self.forcing),
+            (extend.main, self.extend),
+        ]
+
+
+def chain(
+    base: teacher.TeacherStageConfig,
+    dynamics: Path,
+    run: Path,
+    *,
+    kind: ChainKind = "causal",
+    levels: tuple[float, ...] = (1.0, 0.5),
+    reader: Path | None = None,
+) -> Chain:
+    """Describe a student's stages.
+
+    Args:
+        base: how the dynamics was trained; its data, tokenizer and sizes are taken over.
+        dynamics: its model folder.
+        run: folder of the chain; each stage has a folder of its own in it.
+        kind: whose student.
+        levels: noise levels at which the student plays; (1.0,) for one pass.
+        reader: inverse dynamics, for the checks of control.
+    """
+    common: dict[str, Any] = {
+        "data": base.data,
+        "tokenizer": base.tokenizer,
+        "acceptance": AcceptanceConfig(reader=reader, judge_steps=100),
+    }
+    ahead = None if kind == "causal" else look_ahead(base, dynamics, run / "ahead")
+    source = dynamics if ahead is None else ahead.run / "dynamics"
+    init = distil_init.DistilInitStageConfig(
+        run=run / "init",
+        teacher=source,
+        kind="consistency" if ahead is None else "ode",
+        levels=levels,
+        teacher_levels=INIT_GRID,
+        loop=_loop(600, 2e-4, ema=0.99, betas=(0.9, 0.98)),
+        batch_size=4,
+        clip_frames=20,
+        **common,
+    )
+    forcing = self_forcing.SelfForcingStageConfig(
+        run=run / "forcing",
+        student=init.run / "dynamics",
+        real=source,
+        loop=_loop(600, 5e-5, ema=0.95, betas=(0.0, 0.99)),
+        critic=OptimConfig(learning_rate=2e-4, warmup_steps=20, betas=(0.0, 0.99)),
+        critic_steps=3,
+        rollout=RolloutConfig(levels=levels),
+        matching=MatchingConfig(guidance=1.5),
+        batch_size=4,
+        start_frames=4,
+        horizon=12,
+        **common,
+    )
+    fields = {name: getattr(forcing, name) for name in forcing.__dataclass_fields__}
+    longer = fields | {
+        "run": run / "extend",
+        "student": forcing.run / "dynamics",
+        "loop": _loop(120, 2e-5, ema=0.9, betas=(0.0, 0.99)),
+    }
+    return Chain(
+        kind=kind,
+        ahead=ahead,
+        init=init,
+        forcing=forcing,
+        extend=extend.ExtendStageConfig(**longer, longest_lead=90, overlap=4),
+    )
+
+
+def look_ahead(base: teacher.TeacherStageConfig, dynamics: Path, run: Path) -> teacher.TeacherStageConfig:
+    """Describe the teacher that looks ahead; it begins with the causal weights, of the same shapes."""
+    return replace(
+        base,
+        run=run,
+        initial=dynamics,
+        model=replace(base.model, mask="bidirectional"),
+        past="whole_clip",
+        clip_frames=20,
+        loop=_loop(1500, 3e-4, ema=0.995, betas=(0.9, 0.98)),
+    )
+
+
+def run_chain(made: Chain, progress: ProgressMaker = no_progress, *, last: str = "forcing") -> Path:
+    """Run the stages up to ``last`` (init, forcing or extend), each going on where it was stopped.
+
+    Returns:
+        The student's model folder.
+
+    Raises:
+        AcceptanceError: when a stage's checks stop it.
+    """
+    names = [*([] if made.ahead is None else ["ahead"]), "init", "forcing", "extend"]
+    folder = made.init.run
+    for name, (main, config) in zip(names, made.stages(), strict=True):
+        folder = main(config, progress)
+        if name == last:
+            break
+    return folder
+
+
+def _loop(num_steps: int, rate: float, *, ema: float, betas: tuple[float, float]) -> LoopConfig:
+    optim = OptimConfig(
+        learning_rate=rate, warmup_steps=20, decay_steps=num_steps // 3, ema_decay=ema, betas=betas
+    )
+    return LoopConfig(
+        num_steps=num_steps, optim=optim, num_threads=1, log_every=20, preview_every=0, checkpoint_minutes=3
+    )

@@ -137,7 +137,7 @@ def small_buckets() -> BucketsConfig:
         Bucket(pixels=32 * 32, frames=16, keep=0.8),
         Bucket(pixels=32 * 32, frames=1, keep=1.0),
     )
-    return BucketsConfig(buckets=table, tokens_per_batch=2048, patch=8, fps=(7.5, 15.0, 17.5))
+    return BucketsConfig(buckets=table, tokens_per_batch=8192, patch=8, fps=(7.5, 15.0, 17.5))
 
 
 def plan_epoch(clips: Sequence[ClipSize], config: BucketsConfig, seed: int, epoch: int) -> list[Batch]:

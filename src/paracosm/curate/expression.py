@@ -228,7 +228,8 @@ class _Parser:
             return inner
         if token.kind == "name" and token.text not in _WORDS:
             return self._column(token)
-        self._place -= 1
+        if token.kind != "end":
+            self._place -= 1
         return self._fail("a column, a number or a bracket must stand here")
 
     def _known(self) -> _Typed:

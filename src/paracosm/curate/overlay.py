@@ -91,7 +91,9 @@ def find_display(pictures: Sequence[np.ndarray], config: OverlayConfig) -> tuple
         return None, None
     staying = thick.mean(axis=0) >= config.stays
     share = (thin & staying).sum() / thin.sum()
-    return float(share), _cells_with(staying & thin.any(axis=0))
+    chance = _share_by_chance(thin, thick, config)
+    hud = max(0.0, (share - chance) / max(1 - chance, 0.01))
+    return float(hud), _cells_with(staying & thin.any(axis=0)) if hud > 0 else 0.0
 
 
 def paused_share(moved: np.ndarray, dark: np.ndarray, fps: float, config: OverlayConfig) -> float | None:
@@ -131,6 +133,19 @@ def _cells_with(staying: np.ndarray) -> float:
     np.add.at(counts, (rows[:, None], columns[None, :]), staying)
     # A few stray pixels are noise; a letter or a frame draws more.
     return float((counts >= 4).mean())
+
+
+def _share_by_chance(thin: np.ndarray, thick: np.ndarray, config: OverlayConfig) -> float:
+    """Share of edges that would seem to stay if nothing did: grass and grids have an edge everywhere.
+
+    Each picture is shifted round by another amount, which moves whatever stays.
+    """
+    shifts = [(37 * place, 53 * place) for place in range(len(thin))]
+    thin, thick = (
+        np.stack([np.roll(part, shift, (0, 1)) for part, shift in zip(parts, shifts, strict=True)])
+        for parts in (thin, thick)
+    )
+    return float((thin & (thick.mean(axis=0) >= config.stays)).sum() / thin.sum())
 
 
 def _area(box: np.ndarray) -> float:

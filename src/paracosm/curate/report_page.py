@@ -46,7 +46,7 @@ class Bar:
 
 def document(title: str, sections: Sequence[tuple[str, str]]) -> str:
     """Return the whole page: sections of a title and markup."""
-    links = "".join(f'<a href="#s{number}">{_text(name)}</a>' for number, (name, _) in enumerate(sections))
+    links = " ".join(f'<a href="#s{number}">{_text(name)}</a>' for number, (name, _) in enumerate(sections))
     body = "".join(
         f'<section id="s{number}"><h2>{_text(name)}</h2>{markup}</section>'
         for number, (name, markup) in enumerate(sections)

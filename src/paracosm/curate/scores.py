@@ -6,7 +6,7 @@ seconds; nothing is decoded. This file does NOT decide anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,8 @@ def open_folder(out: Path) -> tuple[CurateConfig, pa.Table]:
     """
     if not (out / CONFIG_FILE).exists() or not (out / SOURCES_FILE).exists():
         raise DataError(f"{out} was not curated yet; run: paracosm curate run FOLDER --out {out}")
-    return load_config(CurateConfig, out / CONFIG_FILE), pq.read_table(out / SOURCES_FILE)
+    # The folder may have been moved or copied since: what is read and written is here, not where it was made.
+    return replace(load_config(CurateConfig, out / CONFIG_FILE), out=out), pq.read_table(out / SOURCES_FILE)
 
 
 def find_source(scores: Scores, name: str) -> Source:

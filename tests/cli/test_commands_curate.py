@@ -1,0 +1,58 @@
+"""The words after ``paracosm curate``, their exit codes and their one-line mistakes."""
+
+import json
+
+import pytest
+
+from paracosm.cli.main import main
+from tests.curate.made import pan, write_video
+
+LENGTHS = ["--cuts.least-s", "2", "--cuts.most-s", "4", "--workers", "1"]
+
+
+def test_a_folder_is_scored_selected_reported_and_exported(tmp_path, capsys):
+    folder, out = tmp_path / "videos", str(tmp_path / "out")
+    write_video(folder / "a.mp4", pan(1, 40))
+    assert main(["curate", "run", str(folder), "--out", out, *LENGTHS]) == 0
+    assert "1 ok" in capsys.readouterr().out
+    assert main(["curate", "select", "motion > 0.1", "--out", out, "--name", "moving"]) == 0
+    assert "motion > 0.1" in capsys.readouterr().out
+    assert (
+        json.loads((tmp_path / "out" / "selections" / "moving.json").read_text())["where"] == "motion > 0.1"
+    )
+    assert main(["curate", "report", "--out", out, "--selection", "moving"]) == 0
+    assert (tmp_path / "out" / "report.html").exists()
+    words = ["curate", "export", "--out", out, "--selection", "moving", "--to", str(tmp_path / "set")]
+    assert main([*words, "--height", "36", "--width", "64", "--fps", "5"]) == 0
+    assert "1 clips as episodes" in capsys.readouterr().out
+
+
+def test_a_bad_file_ends_with_exit_code_2_after_the_rest_was_scored(tmp_path, capsys):
+    folder, out = tmp_path / "videos", str(tmp_path / "out")
+    write_video(folder / "a.mp4", pan(1, 40))
+    (folder / "b.mp4").write_bytes(b"nothing")
+    assert main(["curate", "run", str(folder), "--out", out, *LENGTHS]) == 2
+    said = capsys.readouterr()
+    assert "1 ok, 1 refused" in said.out or "1 refused, 1 ok" in said.out
+    assert "1 of 2 sources could not be used: b.mp4 cannot be opened as a video" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["sort"],
+            'paracosm curate knows no "sort"; use one of run, select, report, review, caption, export',
+        ),
+        (["select", "motion > 1", "--out", "/nowhere"], "/nowhere was not curated yet"),
+        (["run", "/nowhere"], "/nowhere is no folder"),
+    ],
+)
+def test_mistakes_are_one_line_with_exit_code_2(words, said, capsys):
+    assert main(["curate", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_help_lists_the_words(capsys):
+    assert main(["curate", "--help"]) == 0
+    assert "review" in capsys.readouterr().out

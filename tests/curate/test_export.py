@@ -1,0 +1,191 @@
+"""Chosen clips become datasets that other commands and other packages open."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from paracosm.core.controls import Control, ControlSpace
+from paracosm.core.episode import Recipe
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.world import Frame, WorldInfo
+from paracosm.curate.alignment import AlignmentConfig, best_lag
+from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
+from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_clip
+from paracosm.curate.pipeline import run
+from paracosm.curate.report import ReportConfig, write_report
+from paracosm.curate.scores import read_scores
+from paracosm.curate.select import SelectConfig, select
+from paracosm.curate.stages import CurateConfig
+from paracosm.data.reader import Dataset
+from paracosm.data.writer import EpisodeWriter, prepare_dataset
+from tests.curate.conftest import CUTS
+from tests.curate.made import pan
+
+INFO = WorldInfo(
+    name="game:plain", fps=10, height=72, width=128, engine="made",
+    controls=ControlSpace(keys=("forward", "left", "right", "use"), look_limit=(20, 20)),
+)  # fmt: skip
+
+
+def record(folder: Path, lag: int = 0) -> None:
+    """Record two episodes in which the picture turns with the control, ``lag`` frames late."""
+    prepare_dataset(folder, INFO)
+    for number in range(2):
+        turns = [6 if (step // 5) % 2 else -6 for step in range(39)]
+        big = pan(number + 1, 1, height=72, width=900)[0]
+        place, frames = 380, []
+        for step in range(40):
+            frames.append(big[:, place : place + 128])
+            place += turns[step - lag] if 0 <= step - lag < 39 else 0
+        with EpisodeWriter(folder, f"episode-{number}", INFO, Recipe(world=INFO.name)) as writer:
+            for step, image in enumerate(frames):
+                truth = {"pose": {"yaw": float(step)}, "events": ("door",) if step == 20 and number else ()}
+                frame = Frame(image=image, index=step, truth=truth | {"room": step // 20})
+                if step == 0:
+                    writer.begin(frame)
+                else:
+                    writer.step(Control({"forward"}, (float(turns[step - 1]), 0.0)), frame)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> CurateConfig:
+    base = tmp_path_factory.mktemp("recorded")
+    record(base / "play")
+    config = CurateConfig(folder=base / "play", out=base / "out", workers=1, cuts=CUTS)
+    run(config)
+    return config
+
+
+def test_a_recording_is_scored_with_its_controls_and_truth(recorded):
+    first, second = read_scores(recorded.out).clips.to_pylist()
+    assert first["game"] == "game:plain"
+    assert first["stratum"] == "forward"
+    assert (first["turning"], first["idle"], first["events"]) == (1.0, 0.0, "")
+    assert (first["reversible"], second["reversible"]) == (True, False)
+    assert second["events"] == "door 1"
+
+
+def test_pictures_and_controls_on_one_clock_have_no_lag(recorded):
+    row = read_scores(recorded.out).clips.to_pylist()[0]
+    assert (row["align_lag"], row["align"] > 0.9) == (0, True)
+
+
+@pytest.mark.parametrize("lag", [-3, 0, 2])
+def test_a_lag_is_found(lag):
+    turns = np.random.Generator(np.random.Philox(1)).normal(size=200)
+    motion = np.roll(turns, lag) * 0.01
+    assert best_lag(turns, motion, AlignmentConfig())["align_lag"] == lag
+
+
+def test_too_few_turns_tell_nothing():
+    assert best_lag(np.zeros(100), np.ones(100), AlignmentConfig()) == {"align_turns": 0}
+
+
+def test_chosen_clips_of_a_recording_keep_controls_truth_and_captions(recorded, tmp_path):
+    caption_from_truth(read_scores(recorded.out), TruthCaptionConfig())
+    select(SelectConfig(out=recorded.out, name="all"))
+    config = ExportConfig(
+        out=recorded.out, selection="all", to=tmp_path / "set", height=72, width=128, fps=10
+    )
+    export_selection(config)
+    export_selection(config)
+    dataset, original = Dataset(tmp_path / "set"), Dataset(recorded.folder)
+    assert len(dataset) == 2
+    for made, first in zip(dataset.episodes, original.episodes, strict=True):
+        assert np.array_equal(made.frames, first.frames)
+        assert np.array_equal(made.control_vectors, first.control_vectors)
+        assert made.truth("pose_yaw").tolist() == first.truth("pose_yaw").tolist()
+        assert made.truth("truth_room").tolist() == first.truth("truth_room").tolist()
+        made.verify()
+    labels = dataset.read_labels("captions", 1, dataset.episodes[1].name)
+    assert "move forward" in labels["action"][0].as_py()
+    assert labels["transition"][0].as_py() == "let door happen"
+    assert dataset.episodes[0].stored_recipe["config"]["licence"] == "not told"
+
+
+def test_chosen_clips_of_videos_are_cut_out_at_the_asked_rate(curated, tmp_path):
+    select(SelectConfig(out=curated, where="motion > 0.1"))
+    export_selection(ExportConfig(out=curated, to=tmp_path / "set", height=36, width=36, fps=5))
+    dataset = Dataset(tmp_path / "set")
+    assert (len(dataset), dataset.info.fps, dataset.episodes[0].num_frames) == (2, 5, 20)
+    assert dataset.episodes[0].truth("truth_source_frame").tolist() == list(range(0, 40, 2))
+    assert not dataset.episodes[0].has_controls
+
+
+def test_shards_hold_video_controls_and_facts(recorded, tmp_path):
+    select(SelectConfig(out=recorded.out, name="all"))
+    config = ExportConfig(
+        out=recorded.out, selection="all", to=tmp_path / "w", height=36, width=64, fps=10,
+        format="webdataset", shard_clips=1,
+    )  # fmt: skip
+    assert "2 clips in 2 shards" in export_selection(config)
+    with tarfile.open(tmp_path / "w" / "clips-000000.tar") as tar:
+        parts = {name.partition(".")[2]: tar.extractfile(name) for name in tar.getnames()}
+        blobs = {name: part.read() for name, part in parts.items() if part is not None}
+    assert set(blobs) == {"mp4", "controls.npy", "json"}
+    assert np.load(io.BytesIO(blobs["controls.npy"])).shape == (39, 6)
+    facts = json.loads(blobs["json"])
+    assert facts["keys"] == ["forward", "left", "right", "use"]
+    assert facts["scores"]["clip"] == "episode-0#0-40"
+    with av.open(io.BytesIO(blobs["mp4"])) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 40
+
+
+def test_the_webdataset_package_opens_the_shards(recorded, tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    select(SelectConfig(out=recorded.out, name="all"))
+    config = ExportConfig(
+        out=recorded.out, selection="all", to=tmp_path, height=36, width=64, fps=10, format="webdataset"
+    )
+    export_selection(config)
+    samples = list(webdataset.WebDataset(str(tmp_path / "clips-000000.tar"), shardshuffle=False).decode())
+    assert len(samples) == 2
+    assert samples[0]["controls.npy"].shape == (39, 6)
+
+
+def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tmp_path):
+    select(SelectConfig(out=curated, where="motion > 99", name="none"))
+    with pytest.raises(DataError, match="selection none keeps no clip"):
+        export_selection(
+            ExportConfig(out=curated, selection="none", to=tmp_path / "x", height=8, width=8, fps=5)
+        )
+    with pytest.raises(ConfigError, match="makes no video"):
+        ExportConfig(to=tmp_path, height=0, width=8, fps=5)
+
+
+def test_clips_have_plain_names_of_their_own():
+    names = [name_of_clip(clip) for clip in ("a/b.mp4#0-9", "a-b.mp4#0-9", "../ü x.mp4#0-9")]
+    assert len(set(names)) == 3
+    assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
+
+
+def test_pictures_are_cut_at_the_centre():
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, 20:60] = 200
+    assert (fit(image, 20, 20) == 200).all()
+
+
+def test_the_report_shows_everything_and_runs_nothing(recorded, tmp_path):
+    select(SelectConfig(out=recorded.out, where="events == ''", name="calm"))
+    page = write_report(ReportConfig(out=recorded.out, selection="calm")).read_text()
+    for title in ("Yield of each condition", "Distributions", "Kept", "Dropped, with reasons", "Duplicates"):
+        assert title in page
+    assert "events == &#x27;&#x27;: 1 clips" in page
+    assert "key forward" in page
+    assert "<script" not in page
+    assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+
+
+def test_names_of_files_cannot_become_markup(tmp_path):
+    from paracosm.curate import report_page
+
+    bad = '<script>alert("x")</script>'
+    page = report_page.document(
+        bad, [(bad, report_page.table([bad], [(bad,)]) + report_page.card(None, bad, bad))]
+    )
+    assert "<script" not in page

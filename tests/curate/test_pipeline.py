@@ -1,0 +1,163 @@
+"""Resumable and safe to kill: what was written stays, and what is missing is done."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from paracosm.core.errors import BusyError, ConfigError
+from paracosm.core.files import TEMPORARY_PREFIX
+from paracosm.curate.measure import MeasureConfig
+from paracosm.curate.motion import MotionConfig
+from paracosm.curate.pipeline import run, stage_speeds
+from paracosm.curate.scores import read_scores
+from paracosm.curate.stages import SOURCE_STAGES, CurateConfig, stage_keys
+from paracosm.curate.store import ScoreStore
+from tests.curate.conftest import CUTS
+from tests.curate.made import pan, write_video
+
+KILLS = 20
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted((out / "scores").rglob("*"))
+        if path.is_file()
+    }
+
+
+def stamps(out: Path) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in (out / "scores").rglob("*.parquet") if (out / "scores").exists() else []:
+        if path.name.startswith(TEMPORARY_PREFIX):
+            continue
+        facts = path.stat()
+        found[path.relative_to(out).as_posix()] = (facts.st_ino, facts.st_mtime_ns)
+    return found
+
+
+def test_a_second_run_does_nothing(curated_once):
+    before = stamps(curated_once.out)
+    outcomes = run(curated_once)
+    assert all(outcome.seconds == {} for outcome in outcomes)
+    assert stamps(curated_once.out) == before
+
+
+def test_two_processes_find_what_one_finds(curated_once, tmp_path):
+    config = CurateConfig(folder=curated_once.folder, out=tmp_path / "out", workers=2, cuts=CUTS)
+    run(config)
+    assert tables(config.out) == tables(curated_once.out)
+
+
+def test_a_changed_threshold_decodes_nothing_again(curated_once, curated):
+    config = CurateConfig(
+        folder=curated_once.folder, out=curated, workers=1, cuts=CUTS, motion=MotionConfig(still=0.5)
+    )
+    outcomes = run(config)
+    assert {name for outcome in outcomes for name in outcome.seconds} == {"motion"}
+    assert read_scores(curated).clips["camera"].to_pylist()[0] == "still"
+
+
+def test_a_changed_file_is_scored_anew(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    write_video(config.folder / "a.mp4", pan(1, 25))
+    run(config)
+    write_video(config.folder / "a.mp4", pan(1, 35))
+    run(config)
+    assert read_scores(config.out).clips["clip"].to_pylist() == ["a.mp4#0-35"]
+
+
+def test_settings_of_an_early_stage_reach_the_keys_of_later_ones():
+    first = stage_keys(CurateConfig(folder=Path("a")))
+    second = stage_keys(CurateConfig(folder=Path("b"), measure=MeasureConfig(small_width=96)))
+    assert first["probe"] == second["probe"]
+    assert all(first[name] != second[name] for name in SOURCE_STAGES[1:])
+
+
+def test_long_and_odd_names_have_files_of_their_own(tmp_path):
+    store = ScoreStore(tmp_path)
+    names = ["a/b.mp4", "a%2Fb.mp4", "ü" * 90 + "1", "ü" * 90 + "2", "a b\n.mp4"]
+    paths = {store.table_path("cuts", "v1", name, "0").name for name in names}
+    assert len(paths) == len(names)
+    assert all(len(name.encode()) < 255 for name in paths)
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    write_video(tmp_path / "videos" / "a.mp4", pan(1, 5))
+    store = ScoreStore(tmp_path / "out")
+    with store.lock(), pytest.raises(BusyError, match="is being curated by process"):
+        run(CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out"))
+
+
+def test_no_worker_is_refused():
+    with pytest.raises(ConfigError, match="workers 0 would do nothing"):
+        CurateConfig(folder=Path("a"), workers=0)
+
+
+def test_speeds_are_told_for_each_stage(curated_once):
+    assert set(stage_speeds(curated_once)) == set(SOURCE_STAGES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path):
+    folder, out, straight = tmp_path / "videos", tmp_path / "out", tmp_path / "straight"
+    for number in range(6):
+        write_video(folder / f"{number}.mp4", pan(number, 25))
+    (folder / "bad.mp4").write_bytes(b"no video")
+    config = CurateConfig(folder=folder, out=straight, workers=1, cuts=CUTS)
+    run(config)
+    dice = random.Random(0)
+    # One process lives on with everything imported; each run is a fork of it, killed at a random moment.
+    for _ in range(KILLS):
+        before = stamps(out)
+        _run_and_kill(config, out, dice.uniform(0.0, 0.25))
+        after = stamps(out)
+        assert {name: after.get(name) for name in before} == before, "a finished table was lost or made again"
+    before = stamps(out)
+    run(CurateConfig(folder=folder, out=out, workers=1, cuts=CUTS))
+    after = stamps(out)
+    assert {name: after[name] for name in before} == before
+    assert tables(out) == tables(straight)
+
+
+def _run_and_kill(config: CurateConfig, out: Path, after_s: float) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            run(CurateConfig(folder=config.folder, out=out, workers=1, cuts=config.cuts))
+        finally:
+            os._exit(0)
+    time.sleep(after_s)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_run_is_killed(tmp_path):
+    for number in range(4):
+        write_video(tmp_path / "videos" / f"{number}.mp4", pan(number, 60))
+    words = ["-c", "from paracosm.cli.main import main; import sys; main(sys.argv[1:])", "curate", "run"]
+    process = subprocess.Popen(
+        [sys.executable, *words, str(tmp_path / "videos"), "--out", str(tmp_path / "out")],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    children: list[int] = []
+    deadline = time.monotonic() + 90
+    while not children and time.monotonic() < deadline:
+        time.sleep(0.1)
+        found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        children = [int(child) for child in found]
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert children
+    assert not any(Path(f"/proc/{child}").exists() for child in children)

@@ -58,6 +58,45 @@ def test_recordings_of_a_bundled_world_are_made_when_they_are_missing(tmp_path, 
     assert len(made) == 3
 
 
+def test_a_bundled_world_needs_no_recordings_but_for_the_suite_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = suite_config(EvaluateCommand(world="model:doom", suite="core", limit=3, against="coinrun"))
+    assert (config.data, config.reference, config.case_set) == (None, None, None)
+    assert (config.limit, config.against) == (3, "model:coinrun")
+
+
+def test_a_results_folder_to_compare_with_stays_a_path(tmp_path):
+    (tmp_path / "setup.json").write_text("{}")
+    command = EvaluateCommand(world="model:doom", suite="core", against=str(tmp_path))
+    assert suite_config(command).against == str(tmp_path)
+
+
+def test_too_little_coverage_fails_the_command_after_the_report(run, tmp_path, monkeypatch, capsys):
+    def measure(config, out, *, progress, command):
+        return make_report(command, {"coverage": Figure(value=0.5, unit="share", n=8)})
+
+    monkeypatch.setattr(commands_evaluate, "run_suite", measure)
+    assert main(["evaluate", "mine", "--json", str(tmp_path / "figures.json")]) == 1
+    assert read_report(tmp_path / "figures.json").figures["coverage"].value == 0.5
+    text = "only 50.0% of 8 units ended well, 95% are needed; name --out for reasons"
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], "name one world to measure, or a folder of clips with --videos"),
+        (["mine", "--videos", "clips"], "name one world to measure, or a folder of clips with --videos"),
+        (["doom", "--make-cases", "2"], "--make-cases needs held-out recordings in --data and training"),
+        (["mine", "--limit", "0"], "limit 0 measures nothing; give 1 or more, or leave it out"),
+        (["mine", "--parts", "sound"], "parts ['sound'] are unknown; choose from tokenizer, short, fidelity"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_one_line(run, capsys, words, text):
+    assert main(["evaluate", *words]) == 2
+    assert text in capsys.readouterr().err
+
+
 def test_figures_are_shown_and_written(run, tmp_path, monkeypatch, capsys):
     def measure(config, out, *, progress, command):
         return make_report(command, {"fidelity.psnr_db@4": Figure(value=20.5, unit="dB")})

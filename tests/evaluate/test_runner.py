@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from paracosm.core.errors import BusyError, ConfigError, DataError
+from paracosm.core.figures import make_report
 from paracosm.core.world import WorldInfo
 from paracosm.evaluate.bench import Bench, BenchConfig
 from paracosm.evaluate.part import Measured, Result, SkippedUnitError, Tally, Unit, UnitResult
@@ -16,6 +17,7 @@ from paracosm.evaluate.rollouts import Subject
 from paracosm.evaluate.runner import DIED, Outcome, order_parts, run_parts
 from paracosm.evaluate.sources import RecordedCases
 from paracosm.evaluate.store import ResultsFolder
+from paracosm.evaluate.suite import why_incomplete
 
 from .toys import SPACE, open_toy
 
@@ -149,6 +151,27 @@ def test_a_part_whose_units_all_fail_names_its_figures_with_the_reason() -> None
     assert (figure.status, figure.reason) == ("failed", "ValueError: 0 is odd")
     figure = run_parts([Squares(skips=(0, 1, 2, 3))], CONFIG).figures["squares.mean"]
     assert (figure.status, figure.reason) == ("skipped", "no such key here")
+
+
+class Broken(Squares):
+    def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
+        raise ZeroDivisionError("by nought")
+
+
+def test_a_broken_formula_loses_no_other_figure_and_fails_the_command() -> None:
+    figures = run_parts([Broken()], CONFIG).figures
+    assert figures["squares.measured"].reason == "ZeroDivisionError: by nought"
+    report = make_report("", figures)
+    assert why_incomplete(report, None) == "squares could not be measured: ZeroDivisionError: by nought"
+
+
+def test_too_little_coverage_is_said_in_one_line(tmp_path: Path) -> None:
+    outcome = run_parts([Squares(fails=(1,))], CONFIG)
+    report = make_report("", outcome.figures | outcome.coverage_figure())
+    text = f"only 75.0% of 4 units ended well, 95% are needed; the reasons stand in {tmp_path}/cases.jsonl"
+    assert why_incomplete(report, tmp_path) == text
+    outcome = run_parts([Squares()], CONFIG)
+    assert why_incomplete(make_report("", outcome.coverage_figure()), tmp_path) == ""
 
 
 def test_a_failed_unit_is_tried_again_by_the_next_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command that measures a world against the true game: evaluate."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from paracosm.collect.record import record
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.evaluate.case_set import SETS, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
+from paracosm.evaluate.files_suite import FilesConfig, run_files
 from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
 from paracosm.evaluate.suites import SuiteName
 from paracosm.worlds import make_policy, open_world
@@ -27,8 +29,10 @@ class EvaluateCommand:
     was.
     """
 
-    world: tyro.conf.Positional[str]
+    world: tyro.conf.Positional[str] = ""
     """World to measure, e.g. "model:doom", "runs/own/world", or "game:doom" for the ceiling itself."""
+    videos: Folder = None
+    """Measure no world but a folder of clips, of any project, by files alone; --reference: the true clips."""
     suite: SuiteName = "first"
     """Which figures."""
     size: Literal["full", "quick"] = "full"
@@ -69,22 +73,26 @@ def evaluate(arguments: list[str]) -> None:
     """Run ``paracosm evaluate``.
 
     Raises:
-        DataError: after the report was written, when too few units ended well.
+        ConfigError: when neither a world nor a folder of clips is named, or both are.
+        SystemExit: with 1, after the report was written, when too few units ended well.
     """
     command = parse(EvaluateCommand, arguments, "paracosm evaluate")
+    if (command.videos is None) == (not command.world):
+        raise ConfigError("name one world to measure, or a folder of clips with --videos")
     if command.make_cases is not None:
         _make_cases(command, command.make_cases)
         return
-    report = run_suite(
-        suite_config(command),
-        command.out,
-        progress=stderr_progress(),
-        command=command_line("evaluate", arguments),
-    )
+    line = command_line("evaluate", arguments)
+    if command.videos is not None:
+        files = FilesConfig(videos=command.videos, reference=command.reference, seed=command.seed)
+        report = run_files(files, command.out, progress=stderr_progress(), command=line).report
+    else:
+        report = run_suite(suite_config(command), command.out, progress=stderr_progress(), command=line)
     show(report, command.json)
     problem = why_incomplete(report, command.out)
     if problem:
-        raise DataError(problem)
+        print(f"paracosm: {problem}", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def suite_config(command: EvaluateCommand) -> SuiteConfig:

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 LEAST_COVERAGE = 0.95
 """Share of the units due that must be ok, else the command fails."""
+NOT_MEASURED = ".measured"
+"""Ends the name of the figure that stands for a part whose formula broke."""
 DIED = "its process died twice, once on its own: killed, out of memory, or a crash in the engine"
 """Reason of a unit that takes its process with it."""
 
@@ -126,7 +128,11 @@ def measure_parts(parts: Sequence[Part], bench: Bench) -> Measured:
     """Measure every part from the finished units of a bench; figures of unseen levels stand last."""
     measured, unseen = {}, {}
     for part in parts:
-        own, other = _measure(part, bench)
+        try:
+            own, other = _measure(part, bench)
+        except Exception as error:  # hours of play must not be lost to one formula; the command fails later
+            logger.exception("%s could not be measured", part.name)
+            own, other = {part.name + NOT_MEASURED: not_computed("failed", _one_line(error))}, {}
         measured |= own
         unseen |= {UNSEEN + name: value for name, value in other.items()}
     return measured | unseen

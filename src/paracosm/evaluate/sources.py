@@ -14,6 +14,8 @@ from .cases import Case, LevelSplit, Run, choose_cases, choose_runs, cut_case
 
 LARGEST_PAST = 300
 """Latest row at which a near case begins: the true game is played up to it for every counterfactual."""
+MORE = 64
+"""Cases drawn beyond those that are missing, since some may be listed already."""
 OTHER = "unseen/"
 """Begins the names of cases from the folder of unseen levels, whose episodes may be called the same."""
 
@@ -109,6 +111,7 @@ class ShippedCases:
         ]
         if count > len(cases):
             names = {case.name for case in cases}
-            more = choose_cases(episodes, 2 * count, steps, self.seed)
+            # a few more than are missing, for those that were drawn before
+            more = choose_cases(episodes, count + MORE, steps, self.seed)
             cases += [case for case in more if case.name not in names][: count - len(cases)]
         return [replace(case, split=split) for case in cases]

@@ -34,7 +34,7 @@ from .part import Part
 from .parts.control import CONTROL_STEPS
 from .report import Page, write_page
 from .rollouts import ConfiguredOpener, Subject
-from .runner import LEAST_COVERAGE, Outcome, run_parts
+from .runner import LEAST_COVERAGE, NOT_MEASURED, Outcome, run_parts
 from .setup_world import folder_hash, json_hash, own_part, read_card, world_folder, world_spec
 from .sources import RecordedCases, ShippedCases
 from .suites import SizeName, SuiteName, parts_of
@@ -180,6 +180,9 @@ def why_incomplete(report: Report, out: Path | None) -> str:
         report: what :func:`run_suite` gave.
         out: its results folder.
     """
+    for name, figure in report.figures.items():
+        if name.endswith(NOT_MEASURED) and figure.status == "failed":
+            return f"{name.removesuffix(NOT_MEASURED)} could not be measured: {figure.reason}"
     done = report.figures.get("coverage")
     if done is None or done.value is None or done.value >= LEAST_COVERAGE:
         return ""

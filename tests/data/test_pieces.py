@@ -1,5 +1,6 @@
 """Cuts are found and no clip crosses one."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from paracosm.core.errors import DataError
 from paracosm.core.rng import stream
 from paracosm.data.pieces import FrameClips, find_cuts
 from paracosm.data.reader import Dataset
-from paracosm.data.video import VideoWriter
+from paracosm.data.video import VideoWriter, iterate_video
 
 
 def shot(seed: int, count: int) -> np.ndarray:
@@ -71,3 +72,29 @@ def test_videos_without_a_long_enough_stretch_are_refused_with_the_longest(video
         match=r"no episode has the 42 frames of a clip \(the longest of 2 has 41\); set clip_frames",
     ):
         FrameClips(episodes, 42, 0)
+
+
+def transport_stream(side: int) -> bytes:
+    """A few frames in a container whose files may be joined end to end."""
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mpegts") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width = stream.height = side  # pyright: ignore[reportAttributeAccessIssue]
+        stream.pix_fmt = "yuv420p"  # pyright: ignore[reportAttributeAccessIssue]
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))  # pyright: ignore[reportAttributeAccessIssue]
+        container.mux(stream.encode(None))  # pyright: ignore[reportAttributeAccessIssue]
+    return buffer.getvalue()
+
+
+def test_a_video_of_varying_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    file = tmp_path / "varied.mp4"
+    file.write_bytes(transport_stream(64) + transport_stream(96))
+    with pytest.raises(
+        DataError,
+        match=r"varied\.mp4 changes its picture from 64 x 64 to 96 x 96 at frame \d; split it there",
+    ):
+        list(iterate_video(file))

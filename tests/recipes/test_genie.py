@@ -16,7 +16,7 @@ from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.play.engine import open_model_world
-from paracosm.recipes import genie
+from paracosm.recipes import cost, genie
 from paracosm.recipes.cost import DEVICES, num_tokens, stage_cost
 from paracosm.recipes.genie import GenieRecipe
 from paracosm.recipes.genie_street import from_folder, run_genie
@@ -74,6 +74,19 @@ def test_every_recipe_can_be_planned_and_its_configs_reload_to_equality(name: st
     with torch.device("meta"):
         model = MaskGITDynamics(recipe.dynamics.model)
     assert figures["plan.dynamics.parameters"].value == model.num_parameters
+
+
+@pytest.mark.parametrize("stage", ["tokenizer", "latent_actions", "dynamics"])
+def test_counting_by_depth_gives_what_the_whole_network_has(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = genie.tiny(RUN).stages[stage]
+    names = [name for name in ("encoder", "decoder", "stack") if hasattr(config.model, name)]
+    stacks = {name: replace(getattr(config.model, name), depth=3 + i) for i, name in enumerate(names)}
+    config = replace(config, model=replace(config.model, **stacks), batch_size=2)
+    quick = stage_cost(config)
+    monkeypatch.setattr(cost, "_STACKS", {})
+    assert stage_cost(config) == quick
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:

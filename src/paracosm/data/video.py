@@ -114,12 +114,19 @@ def iterate_video(file: Path) -> Iterator[np.ndarray]:
     """Yield every frame of a video once, in order, as uint8 (h, w, 3).
 
     Raises:
-        DataError: when the file is missing or cannot be decoded.
+        DataError: when the file is missing, cannot be decoded, or changes its picture size on the way.
     """
     av = _av()
+    size: tuple[int, int] | None = None
     try:
         with av.open(str(file)) as container:
-            for frame in container.decode(video=0):
+            for index, frame in enumerate(container.decode(video=0)):
+                size = size or (frame.height, frame.width)
+                if size != (frame.height, frame.width):
+                    raise DataError(
+                        f"{file} changes its picture from {size[0]} x {size[1]} to {frame.height} x "
+                        f"{frame.width} at frame {index}; split it there, or convert it to one size"
+                    )
                 yield frame.to_ndarray(format="rgb24")
     except FileNotFoundError:
         raise DataError(f"{file} is missing; restore it from a copy or record it anew") from None

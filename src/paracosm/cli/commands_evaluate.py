@@ -14,6 +14,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.evaluate.case_set import SETS, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
 from paracosm.evaluate.files_suite import FilesConfig, run_files
+from paracosm.evaluate.judge_client import JudgeConfig
 from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
 from paracosm.evaluate.suites import SuiteName
 from paracosm.worlds import make_policy, open_world
@@ -57,6 +58,17 @@ class EvaluateCommand:
     """Model folder of inverse dynamics; that of the world, of the case set, or of RUN without it."""
     tokenizer: Folder = None
     """Model folder of the tokenizer; that of the world, or RUN/tokenizer/tokenizer, without it."""
+    judge_url: str = ""
+    """OpenAI-compatible endpoint of a vision model that marks interactions too, up to its version; its key
+    is read from PARACOSM_JUDGE_KEY."""
+    judge_model: str = ""
+    """Name of that model."""
+    judge_id: str = ""
+    """Id under which it must answer; its name without it."""
+    judge_cache: Path = Path("judge_replies")
+    """Folder of its kept replies."""
+    judge_mode: Literal["live", "replay"] = "live"
+    """Ask it, or only read kept replies."""
     seed: int = 0
     """Seed of the choice of cases."""
     workers: int = 2
@@ -128,6 +140,20 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
         parts=frozenset(command.parts),
         limit=command.limit,
         against=None if command.against is None else _other(command.against),
+        judge=_judge(command),
+    )
+
+
+def _judge(command: EvaluateCommand) -> JudgeConfig | None:
+    """The vision model that was named, None without one."""
+    if not command.judge_url and not command.judge_model:
+        return None
+    return JudgeConfig(
+        url=command.judge_url,
+        model=command.judge_model,
+        judge_id=command.judge_id,
+        cache=command.judge_cache,
+        mode=command.judge_mode,
     )
 
 

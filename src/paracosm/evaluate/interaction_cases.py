@@ -74,7 +74,7 @@ class Kind:
             first, last = truths[0]["pose"], truths[-1]["pose"]
             return math.hypot(last["x"] - first["x"], last["y"] - first["y"]) >= self.move
         heights = [truth["pose"][self.height] for truth in truths]
-        return max(heights) - heights[0] >= self.rise
+        return max(heights) - min(heights) >= self.rise
 
     def script(self, steps: int) -> tuple[Control, ...]:
         """Hold the keys, then let go."""

@@ -29,9 +29,11 @@ from .bench import BenchConfig
 from .case_set import find_case_set, load_case_set, render_case_set
 from .cases import NUM_NOISE_SEEDS, LevelSplit
 from .compare import compare, read_outcome
+from .judge_client import JudgeConfig
 from .long_runs import RealGame, learn_game
 from .part import Part
 from .parts.control import CONTROL_STEPS
+from .parts.judged import with_judge
 from .report import Page, write_page
 from .rollouts import ConfiguredOpener, Subject
 from .runner import LEAST_COVERAGE, NOT_MEASURED, Outcome, run_parts
@@ -82,6 +84,8 @@ class SuiteConfig:
     """at most so many units of each part, for a quick look; None for all"""
     against: str | None = None
     """another world, or a results folder, to take paired differences to"""
+    judge: JudgeConfig | None = None
+    """vision model that marks interactions beside engine truth; None asks none"""
 
     def __post_init__(self) -> None:
         """Refuse numbers that measure nothing, and suites and parts that there are not."""
@@ -138,7 +142,7 @@ def run_suite(
         WorldError: when the world cannot be opened or begun.
     """
     began = time.monotonic()
-    parts = parts_of(config.suite, config.size, sorted(config.parts))
+    parts = with_judge(parts_of(config.suite, config.size, sorted(config.parts)), config.judge)
     cases = open_cases(config, opener, progress)
     bench = _set_up(config, cases, opener, parts)
     outcome = run_parts(

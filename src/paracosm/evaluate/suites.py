@@ -20,10 +20,14 @@ from .parts.control import Control, LateControl
 from .parts.distances import Distances
 from .parts.drift import Drift
 from .parts.fidelity import Fidelity
+from .parts.gameworld import GameWorld
+from .parts.interaction import Interaction
+from .parts.judged import JudgedInteraction
 from .parts.long import Long
 from .parts.machine import Determinism, Play, Speed
 from .parts.memory import Memory
 from .parts.opposites import Opposites
+from .parts.phenomena import Phenomena
 from .parts.responses import Responses
 from .parts.short import Short
 from .parts.stability import Stability
@@ -94,12 +98,19 @@ def memory(size: SizeName) -> list[Part]:
 
 def interaction(size: SizeName) -> list[Part]:
     """What happens when the player acts on the world, judged by the engine."""
-    return []
+    if size == "quick":
+        return [
+            Interaction(num_cases=1, num_seeds=2),
+            Phenomena(num_cases=1),
+            JudgedInteraction(num_calibration=1),
+        ]
+    return [Interaction(), Phenomena(), JudgedInteraction()]
 
 
 def gameworld(size: SizeName) -> list[Part]:
     """The eight dimensions of the GameWorld score, each with its offline substitute."""
-    return []
+    cases, walks = (8, 1) if size == "quick" else (64, 4)
+    return [Short(num_cases=cases, steps=18), GameWorld(num_cases=cases, steps=18, num_walks=walks)]
 
 
 def speed(size: SizeName) -> list[Part]:
@@ -121,6 +132,7 @@ def full(size: SizeName) -> list[Part]:
             Responses(num_cases=32),
             Camera(num_cases=32),
             Distances(),
+            GameWorld(num_cases=128, steps=66),
             *_long(runs=8, steps=FIVE_MINUTES, seconds=300),
             Drift(num_runs=8),
             *speed("full"),

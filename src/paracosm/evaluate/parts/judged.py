@@ -7,7 +7,7 @@ how far a judge without it agrees. This file does NOT know the questions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,7 +21,7 @@ from paracosm.evaluate.interaction_score import DIMENSIONS
 from paracosm.evaluate.judge_client import JudgeConfig
 from paracosm.evaluate.judge_clips import Judged, count_right, judge_clip, kappa, labelled_clips
 from paracosm.evaluate.judge_questions import WORDINGS, templates_hash
-from paracosm.evaluate.part import Result, SkippedUnitError, Tally, Unit, UnitResult, ratio_of
+from paracosm.evaluate.part import Part, Result, SkippedUnitError, Tally, Unit, UnitResult, ratio_of
 
 LEAST_ACCURACY = 0.8
 """Share of the known answers that a judge must give for its marks to be shown."""
@@ -126,6 +126,20 @@ class JudgedInteraction:
         return JudgeConfig(
             url=self.url, model=self.model, judge_id=self.judge_id, cache=Path(self.cache), mode=self.mode
         )
+
+
+def with_judge(parts: Sequence[Part], judge: JudgeConfig | None) -> list[Part]:
+    """Tell the part that asks a vision model which one; other parts stay as they are."""
+    if judge is None:
+        return list(parts)
+    asked = {
+        "url": judge.url,
+        "model": judge.model,
+        "judge_id": judge.judge_id,
+        "cache": str(judge.cache),
+        "mode": judge.mode,
+    }
+    return [replace(part, **asked) if isinstance(part, JudgedInteraction) else part for part in parts]
 
 
 def _to_json(judged: Judged) -> dict[str, Any]:

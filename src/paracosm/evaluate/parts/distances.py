@@ -32,8 +32,8 @@ STEPS = 2 * CLIP_FRAMES
 """Steps of a case."""
 BATCH = 16
 """Cases of a unit."""
-SPARE = 1.15
-"""More cases are drawn than needed, since two draws may fall on one moment."""
+SPARE = 1.3
+"""More cases are drawn than needed, since draws may fall on one moment, and listed ones are always first."""
 WHO = ("world", "true_game", "copy_last")
 """Whose clips are compared with the reference."""
 DRAWS = 500
@@ -115,10 +115,16 @@ class Distances:
         return max(2 * DIRECTIONS, self.num_cases // 2)
 
     def _cases(self, bench: Bench, kind: str) -> list[Case]:
-        """Cases of the main split; another number of steps draws other moments."""
+        """Cases of the main split; another number of steps draws other moments, and none serves twice."""
+        taken: set[str] = set()
+        if kind != "played":
+            taken |= {case.name for case in self._cases(bench, "played")}
+        if kind == "fit":
+            taken |= {case.name for case in self._cases(bench, "reference")}
         count = self._num_fit if kind == "fit" else self.num_cases
         found = list(bench.cases(round(count * SPARE), KINDS[kind]).values())
-        return [case for case in found if case.split == found[0].split][:count]
+        split = found[0].split
+        return [case for case in found if case.split == split and case.name not in taken][:count]
 
 
 KINDS = {"played": STEPS, "reference": CLIP_FRAMES, "fit": CLIP_FRAMES + 1}

@@ -20,6 +20,7 @@ NEED_TORCH = {
     "paracosm.cli.commands_evaluate",
     "paracosm.cli.commands_plan",
     "paracosm.cli.commands_recipe",
+    "paracosm.cli.plan_video",
 }
 """Modules of torch-free rooms that may load torch: shapes, and commands that train or judge."""
 

@@ -35,6 +35,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "train": ("torch", "einops", "jaxtyping", "pyarrow", "av"),
     "games": ("vizdoom", "gymnasium", "ale_py"),
     "video": ("av", "pyarrow"),
+    "weights": ("torch", "einops", "jaxtyping", "diffusers", "transformers"),
     "curate": ("cv2", "scenedetect"),
 }
 """What each part of the package needs, by import name; "play" is the package without any extra."""
@@ -135,12 +136,21 @@ def _check_fonts() -> str:
     )
 
 
+def _check_streamed() -> str:
+    if any(importlib.util.find_spec(module) is None for module in EXTRA_MODULES["train"]):
+        return 'not judged: torch is not installed; run: pip install -e ".[weights]"'
+    from paracosm.cli.plan_video import judge_machine
+
+    return "\n          ".join(judge_machine())
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "python": _check_python,
     "packages": _check_packages,
     "games": _check_games,
     "browser": _check_browser,
     "fonts": _check_fonts,
+    "streamed": _check_streamed,
 }
 """What doctor looks at, in the order in which it tells."""
 

@@ -8,6 +8,7 @@ import tyro
 
 from paracosm.cli.arguments import File, command_line, parse, show, stderr_progress
 from paracosm.cli.commands_recipe import find_genie, find_street, is_genie
+from paracosm.cli.plan_video import describe_video, video_figures
 from paracosm.collect.record import RecordConfig
 from paracosm.core.config import to_json
 from paracosm.core.figures import Figure, make_report
@@ -23,6 +24,7 @@ from paracosm.recipes.cost import (
     token_play_cost,
 )
 from paracosm.recipes.genie import GenieRecipe
+from paracosm.recipes.matrix_game2 import PREFIX, find_recipe
 from paracosm.recipes.street import Street
 from paracosm.train.stages.maskgit import ParallelActions
 
@@ -31,9 +33,11 @@ from paracosm.train.stages.maskgit import ParallelActions
 class PlanCommand:
     """Say what a recipe describes and would cost, without making a weight or reading a recording."""
 
-    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie.NAME}")]
+    recipe: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie.NAME,matrix_game2.NAME}")
+    ]
     """Recipe to plan; the sizes of genie are tiny, small, coinrun_case_study, paper_10b, robotics_2_5b and
-    robotics_tiny."""
+    robotics_tiny; those of matrix_game2 universal, gta_drive, templerun, foundation, small and tiny."""
     source: Annotated[str, tyro.conf.arg(name="from")] = ""
     """For own: gym:ID, or a folder of recordings."""
     tiny: bool = False
@@ -52,6 +56,11 @@ def plan(arguments: list[str]) -> None:
         described = find_genie(command.recipe, None, tiny=command.tiny)
         print(f"{describe_genie(described)}\nhours: {device.source}\n")
         show(make_report(command_line("plan", arguments), genie_figures(described, device)), command.json)
+        return
+    if command.recipe.startswith(PREFIX):
+        recipe = find_recipe(command.recipe)
+        print(f"{describe_video(recipe)}\nhours: {device.source}\n")
+        show(make_report(command_line("plan", arguments), video_figures(recipe, device)), command.json)
         return
     street = find_street(command.recipe, command.source, None, tiny=command.tiny, progress=stderr_progress())
     print(f"{describe(street)}\nhours: {device.source}\n")

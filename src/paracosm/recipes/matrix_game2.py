@@ -1,8 +1,8 @@
 """Matrix-Game 2.0: the published networks by configuration, and the same network at sizes that train here.
 
 ``universal``, ``gta_drive`` and ``templerun`` are the students that play in three passes and more,
-``foundation`` is the model that sees whole clips and teaches them. ``small`` is the same network for one card,
-``tiny`` over this project's own latents. A variant is a replacement of another's values.
+``foundation`` is the model that sees whole clips and teaches them. ``small`` is the same network for one
+card, ``tiny`` over this project's own latents. A variant is a replacement of another's values.
 
 Source: Matrix-Game 2.0, 2508.13009; its published configs; stage lengths as its report gives them.
 """

@@ -14,7 +14,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from paracosm.models.dynamics_video import BlockInput, VideoDynamics
-from paracosm.nn.ring_cache import RingCache
 
 from .cost import Device
 from .matrix_game2 import VideoRecipe
@@ -77,12 +76,12 @@ def video_cost(recipe: VideoRecipe) -> VideoCost:
     frames = config.block * config.actions.frames_per_latent
     decode = int(frames * recipe.height * recipe.width * DECODE_FLOPS_PER_PIXEL) if recipe.levels else 0
     if config.window:
-        cache = _full_cache(network, height, width)
-        forward = _count(network, recipe, config.block, cache)
-        cache_bytes = cache.num_bytes * HALF // SINGLE
+        with torch.device("meta"):
+            cache_bytes = network.empty_cache(height, width).num_bytes * HALF // SINGLE
+        forward = _forward_flops(recipe, config.block)
     else:
         clip = next(iter(recipe.training.values())).clip_latents
-        forward, cache_bytes = _count(network, recipe, clip, None), 0
+        forward, cache_bytes = _forward_flops(recipe, clip), 0
     passes = len(recipe.levels) + 1 if recipe.levels else 0
     state = network.state_dict().values()
     return VideoCost(
@@ -93,7 +92,11 @@ def video_cost(recipe: VideoRecipe) -> VideoCost:
         block_flops=passes * forward + decode if passes else 0,
         block_frames=frames,
         cache_bytes=cache_bytes,
-        training_flops=_training_flops(network, recipe),
+        training_flops={
+            name: int(plan.num_steps * plan.batch_size * plan.passes)
+            * _forward_flops(_whole_clips(recipe), plan.clip_latents)
+            for name, plan in recipe.training.items()
+        },
     )
 
 
@@ -120,25 +123,31 @@ def verdict(recipe: VideoRecipe, cost: VideoCost, device: Device, *, is_card: bo
     )
 
 
-def _training_flops(network: VideoDynamics, recipe: VideoRecipe) -> dict[str, int]:
-    counted: dict[int, int] = {}
-    made = {}
-    for name, plan in recipe.training.items():
-        if plan.clip_latents not in counted:
-            counted[plan.clip_latents] = _count(network, recipe, plan.clip_latents, None)
-        made[name] = int(plan.num_steps * plan.batch_size * plan.passes * counted[plan.clip_latents])
-    return made
+def _whole_clips(recipe: VideoRecipe) -> VideoRecipe:
+    """The recipe as it trains: whole clips, no cache."""
+    return replace(recipe, model=replace(recipe.model, window=0))
 
 
-def _full_cache(network: VideoDynamics, height: int, width: int) -> RingCache:
-    cache = network.empty_cache(height, width)
-    _, plan = cache.plan.take(network.config.window)
-    return replace(cache, plan=plan)
+def _forward_flops(recipe: VideoRecipe, num_latents: int) -> int:
+    """Operations of one pass; blocks are alike, so networks of one and two blocks tell those of any depth."""
+    model = recipe.model
+
+    def count(depth: int, action_layers: tuple[int, ...]) -> int:
+        return _count(
+            replace(recipe, model=replace(model, depth=depth, action_layers=action_layers)), num_latents
+        )
+
+    plain, two = count(1, ()), count(2, ())
+    around = 2 * plain - two
+    with_actions = count(1, (0,)) - around if model.action_layers else 0
+    num_actions = len(model.action_layers)
+    return around + (model.depth - num_actions) * (plain - around) + num_actions * with_actions
 
 
-def _count(network: VideoDynamics, recipe: VideoRecipe, num_latents: int, cache: RingCache | None) -> int:
-    config, grid = network.config, recipe.grid
+def _count(recipe: VideoRecipe, num_latents: int) -> int:
+    config, grid = recipe.model, recipe.grid
     with torch.device("meta"), torch.no_grad():
+        network = VideoDynamics(config)
         tokens = torch.zeros(1, recipe.image_tokens, config.context_width)
         given = BlockInput(
             condition=torch.zeros(1, num_latents, config.condition_channels, *grid),
@@ -146,11 +155,12 @@ def _count(network: VideoDynamics, recipe: VideoRecipe, num_latents: int, cache:
             mouse=torch.zeros(1, num_latents, config.actions.rows, config.actions.mouse),
             context=network.read_context(tokens),
         )
-        x = torch.zeros(1, num_latents, config.latent_channels, *grid)
+        x, level = torch.zeros(1, num_latents, config.latent_channels, *grid), torch.zeros(1, num_latents)
         with FlopCounterMode(display=False) as counter:
-            level = torch.zeros(1, num_latents)
-            if cache is None:
-                network(x, level, given)
+            if config.window:
+                cache = network.empty_cache(*grid)
+                _, full = cache.plan.take(config.window)
+                network.step(x, level, given, replace(cache, plan=full))
             else:
-                network.step(x, level, given, cache)
+                network(x, level, given)
     return counter.get_total_flops()

@@ -126,7 +126,7 @@ def test_a_world_of_another_size_is_refused(config: SuiteConfig) -> None:
 
 def test_unknown_parts_and_no_workers_are_refused(config: SuiteConfig) -> None:
     with pytest.raises(
-        ConfigError, match=r"parts \['memory'\] are unknown; choose from tokenizer, short, opposites"
+        ConfigError, match=r"parts \['memory'\] are unknown; choose from tokenizer, short, fidelity"
     ):
         replace(config, parts=frozenset({"memory"}))
     with pytest.raises(ConfigError, match="workers 0 and seed 0 must be at least 1 and 0"):

@@ -16,8 +16,12 @@ WIDTH, HEIGHT = 340, 170
 """Size of a line chart in CSS pixels."""
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 30
 """Room for labels around it."""
+FEW = 8
+"""Points up to which each is marked, on the line and on the axis."""
 ROW_WIDTH, ROW_HEIGHT = 170, 18
 """Size of a row's picture."""
+MARKS = {"true_game": (2, 16), "copy_last": (1, 8), "shuffled": (6, 12), "no_control": (10, 17)}
+"""Upper and lower end of each anchor's mark in a row: two anchors of one value both show."""
 COLOURS = {
     "world": "var(--world)",
     "true_game": "var(--true)",
@@ -58,7 +62,8 @@ def line_chart(title: str, lines: Sequence[Line], x_label: str, unit: str) -> st
     """
     values = [value for line in lines for row in (line.y, line.low or (), line.high or ()) for value in row]
     y_ticks = _ticks([value for value in values if math.isfinite(value)])
-    x_ticks = _ticks([value for line in lines for value in line.x])
+    places = sorted({value for line in lines for value in line.x})
+    x_ticks = places if len(places) <= FEW else _ticks(places)
     x_low = min(value for line in lines for value in line.x)
     x_high = max(value for line in lines for value in line.x)
     to_x = _scale(x_low, x_high, LEFT, WIDTH - RIGHT)
@@ -102,7 +107,7 @@ def row_picture(
     middle = ROW_HEIGHT / 2
     parts = [f"<line class='grid' x1='2' x2='{ROW_WIDTH - 2}' y1='{middle}' y2='{middle}'/>"]
     parts += [
-        f"<line x1='{to_x(number):.1f}' x2='{to_x(number):.1f}' y1='3' y2='{ROW_HEIGHT - 3}' "
+        f"<line x1='{to_x(number):.1f}' x2='{to_x(number):.1f}' y1='{MARKS[name][0]}' y2='{MARKS[name][1]}' "
         f"stroke='{COLOURS[name]}' stroke-width='2.5'><title>{name} {number:.4g}</title></line>"
         for name, number in known.items()
         if name in COLOURS
@@ -154,7 +159,7 @@ def _draw(line: Line, to_x, to_y) -> str:
     points = [f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
     width = 2.2 if line.name == "world" else 1.5
     found += f"<polyline points='{' '.join(points)}' fill='none' stroke='{colour}' stroke-width='{width}'/>"
-    if len(points) <= 8:
+    if len(points) <= FEW:
         found += "".join(
             f"<circle cx='{point.split(',')[0]}' cy='{point.split(',')[1]}' r='2.6' fill='{colour}'/>"
             for point in points

@@ -31,6 +31,16 @@ FAMILIES = {
 }
 """Headings for the first words of figures' names."""
 
+HEADLINE = {
+    "fidelity.gain_over_copy_db@16": "above the copied frame after 16 steps",
+    "control.keys_share_of_ceiling": "keys obeyed, of the ceiling",
+    "control.turn_share_of_ceiling": "turn obeyed, of the ceiling",
+    "stability.in_band_share_of_ceiling@120s": "frames in band over two minutes, of the ceiling",
+    "stability.places_share@120s": "places visited, of those really visited",
+    "engine.frames_per_second": "frames a second, engine alone",
+}
+"""Figures that stand large at the head of the page, with their words."""
+
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -58,12 +68,20 @@ p.verdict {{ font-size: 1.1rem; font-weight: 600; margin: .4rem 0 1rem; padding:
 p.verdict.bad {{ border-color: var(--bad); }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: .6rem;
+  margin: 0 0 1.1rem; }}
+.tiles div {{ background: var(--panel); padding: .55rem .8rem; display: flex; flex-direction: column; }}
+.tiles b {{ font-size: 1.35rem; font-variant-numeric: tabular-nums; }}
+.tiles span {{ font-size: .85rem; line-height: 1.3; }}
+.tiles small {{ color: var(--soft); margin-top: auto; padding-top: .2rem; }}
+table.fixed {{ table-layout: fixed; }}
 table.facts th {{ text-align: left; font-weight: 600; padding: .12rem 1.2rem .12rem 0; vertical-align: top;
   white-space: nowrap; color: var(--soft); }}
 table.facts td {{ padding: .12rem 0; overflow-wrap: anywhere; }}
 table.figures {{ width: 100%; font-size: .88rem; }}
 table.figures th, table.figures td {{ text-align: right; padding: .18rem .5rem;
   border-bottom: 1px solid var(--line); white-space: nowrap; }}
+table.figures td:first-child {{ overflow-wrap: anywhere; white-space: normal; }}
 table.figures th {{ color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }}
 table.figures th:first-child, table.figures td:first-child, table.figures .reason {{ text-align: left; }}
 table.figures td.reason {{ white-space: normal; color: var(--soft); }}

@@ -16,11 +16,11 @@ from paracosm.core.figures import Figure, Report
 from paracosm.core.files import whole_file
 
 from .cases import Case
-from .charts import Line, difference_picture, legend, line_chart, row_picture
+from .charts import ROW_WIDTH, Line, difference_picture, legend, line_chart, row_picture
 from .clips import animation, difference_of, picture, strip
 from .compare import DIFFERENCE
 from .long_runs import read_truth
-from .page_style import FAMILIES, LABELS, PAGE
+from .page_style import FAMILIES, HEADLINE, LABELS, PAGE
 from .parts.short import VARIANTS
 from .quality import psnr_db
 from .runner import Outcome
@@ -71,7 +71,7 @@ def write_page(path: Path, page: Page) -> None:
         DataError: when it cannot be written.
     """
     info = page.outcome.bench.info
-    body = [_verdict(page), _facts(page), _targets(page), *_tables(page), _curves(page)]
+    body = [_verdict(page), _headline(page), _facts(page), _targets(page), *_tables(page), _curves(page)]
     body += [_short_clips(page), _long_strips(page), _not_ok(page), _card(page)]
     text = PAGE.format(title=html.escape(f"{info.name}, measured"), body="\n".join(filter(None, body)))
     with whole_file(path) as temporary:
@@ -99,6 +99,20 @@ def verdict(page: Page) -> str:
 def _verdict(page: Page) -> str:
     enough = "good" if page.outcome.coverage >= 0.95 else "bad"
     return f"<p class='verdict {enough}'>{html.escape(verdict(page))}</p>"
+
+
+def _headline(page: Page) -> str:
+    """The few figures that a reader asks for first, where they were measured."""
+    tiles = []
+    for name, words in HEADLINE.items():
+        figure = page.report.figures.get(name)
+        if figure is not None and figure.value is not None:
+            interval = _interval(figure)
+            note = f"{html.escape(figure.unit)}{f', {interval}' if interval else ''}"
+            tiles.append(
+                f"<div><b>{_number(figure.value)}</b><span>{html.escape(words)}</span><small>{note}</small></div>"
+            )
+    return f"<div class='tiles'>{''.join(tiles)}</div>" if tiles else ""
 
 
 def _facts(page: Page) -> str:
@@ -159,6 +173,7 @@ def _tables(page: Page) -> list[str]:
         legend({"world": "this world", **{name: LABELS[name] for name in VARIANTS}}),
     ]
     families: dict[str, dict[str, Figure]] = {}
+    figures.pop("coverage", None)  # the verdict says it
     for name, figure in figures.items():
         families.setdefault(name.partition(".")[0], {})[name] = figure
     for family, group in families.items():
@@ -173,23 +188,30 @@ def _tables(page: Page) -> list[str]:
 
 
 def _table(figures: Mapping[str, Figure], prefix: str = "") -> str:
-    head = "".join(f"<th>{html.escape(LABELS[name])}</th>" for name in VARIANTS)
-    rows = "".join(_row(name.removeprefix(prefix), figure) for name, figure in figures.items())
+    shown = VARIANTS if any(figure.anchors for figure in figures.values()) else ()
+    head = "".join(f"<th>{html.escape(LABELS[name])}</th>" for name in shown)
+    rows = "".join(_row(name.removeprefix(prefix), figure, shown) for name, figure in figures.items())
     return (
-        "<div class='wide'><table class='figures'><tr><th>figure</th><th></th><th>value</th><th>95 %</th>"
-        f"<th>unit</th><th>n</th>{head}</tr>{rows}</table></div>"
+        f"<div class='wide'><table class='figures fixed'>{_columns(len(shown))}<tr><th>figure</th><th></th>"
+        f"<th>value</th><th>95 %</th><th>unit</th><th>n</th>{head}</tr>{rows}</table></div>"
     )
 
 
-def _row(name: str, figure: Figure) -> str:
+def _columns(num_anchors: int) -> str:
+    """Give every table the same widths, so that the eye can run down the page."""
+    widths = (300, ROW_WIDTH + 12, 84, 160, 76, 52, *(70,) * num_anchors)
+    return "<colgroup>" + "".join(f"<col style='width:{width}px'>" for width in widths) + "</colgroup>"
+
+
+def _row(name: str, figure: Figure, shown: Sequence[str]) -> str:
     label = f"<td>{html.escape(name)}{_arrow(figure)}</td>"
     if figure.value is None:
         reason = html.escape(f"{figure.status}: {figure.reason}")
-        return f"<tr class='off'>{label}<td class='reason' colspan='{5 + len(VARIANTS)}'>{reason}</td></tr>"
-    alone = not figure.anchors and figure.ci95 is None
+        return f"<tr class='off'>{label}<td class='reason' colspan='{5 + len(shown)}'>{reason}</td></tr>"
+    alone = all(value is None for value in figure.anchors.values())
     chart = "" if alone else row_picture(float(figure.value), figure.ci95, figure.anchors)
     values = [chart, f"<b>{_number(figure.value)}</b>", _interval(figure), html.escape(figure.unit)]
-    values += [str(figure.n), *(_number(figure.anchors.get(anchor)) for anchor in VARIANTS)]
+    values += [str(figure.n), *(_number(figure.anchors.get(anchor)) for anchor in shown)]
     return f"<tr>{label}{''.join(f'<td>{value}</td>' for value in values)}</tr>"
 
 
@@ -221,7 +243,9 @@ def _interval(figure: Figure) -> str:
 def _number(value: float | int | None) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, int) or abs(value) >= 10_000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
 
 
 def _curves(page: Page) -> str:

@@ -224,7 +224,9 @@ def _not_measured(part: Part, bench: Bench, results: Sequence[Result]) -> dict[s
     word = "failed" if any(result.status == "failed" for result in results) else "skipped"
     reason = next(result.reason for result in results if result.status == word)
     return {
-        name: not_computed(word, reason, value.unit) if isinstance(value, Tally) else value
+        name: value
+        if isinstance(value, Figure) and value.status == "skipped"
+        else not_computed(word, reason, value.unit)
         for name, value in part.measure(bench, []).items()
     }
 

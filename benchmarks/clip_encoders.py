@@ -1,13 +1,14 @@
 """Which frozen encoder of clips orders known faults by their strength, on recordings of a real game.
 
-    python -m benchmarks.clip_encoders runs/doom/data/train runs/doom/data/held_out --other runs/doom/data/unseen
+    python -m benchmarks.clip_encoders RECORDINGS/train RECORDINGS/held_out --other RECORDINGS/unseen
 
-Real clips are blurred, made noisy, frozen, shuffled in time, slowed, greyed, smeared, shifted in time, and mixed
-with clips of another level; each set of 1,024 is held against 1,024 untouched real clips. Features are kept beside
-the table, and a run that was stopped goes on. Takes about 15 s of one core for each of the 27 sets.
+Real clips are blurred, made noisy, frozen, shuffled in time, slowed, greyed, smeared, shifted in time, and
+mixed with clips of another level; each set of 1,024 is held against 1,024 untouched real clips. Features are
+kept in a file, and a run that was stopped goes on. About 15 s of one core for each of the 24 sets.
 """
 
 import argparse
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,7 +133,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
 
 
 def random_convolutions(clips: np.ndarray) -> np.ndarray:
-    """Three layers of seeded random space-time filters; mean and spread of each, and a coarse map of the last."""
+    """Three layers of seeded random space-time filters: mean and spread of each, a coarse map of the last."""
     weights = _random_weights()
     found = []
     with torch.inference_mode():
@@ -217,14 +218,17 @@ def table(features: dict[str, dict[str, np.ndarray]]) -> list[str]:
                 strengths = " / ".join(row[0] for row in rows)
                 far = " / ".join(f"{row[1]:.2f}" for row in rows)
                 kernel = " / ".join(f"{row[2]:.4f}" for row in rows)
-                rises = all(
-                    b > a for start, i in ((1.0, 1), (least, 2))
-                    for a, b in zip([start, *(r[i] for r in rows)], [r[i] for r in rows], strict=False)
-                )  # fmt: skip
+                rises = _rises([1.0, *(row[1] for row in rows)]) and _rises(
+                    [least, *(row[2] for row in rows)]
+                )
                 lines.append(
                     f"| {name} | {kind} | {fault}: {strengths} | {far} | {kernel} | {'yes' if rises else 'no'} |"
                 )
     return lines
+
+
+def _rises(values: list[float]) -> bool:
+    return all(after > before for before, after in itertools.pairwise(values))
 
 
 def _mixed(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

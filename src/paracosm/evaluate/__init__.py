@@ -1,1 +1,1 @@
-"""Measures a world against the true game: fidelity, control, stability, speed. Knows no training."""
+"""Measures a world against the true game: fidelity, control, stability, memory, interaction, speed."""

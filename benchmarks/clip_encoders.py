@@ -221,9 +221,8 @@ def table(features: dict[str, dict[str, np.ndarray]]) -> list[str]:
                 rises = _rises([1.0, *(row[1] for row in rows)]) and _rises(
                     [least, *(row[2] for row in rows)]
                 )
-                lines.append(
-                    f"| {name} | {kind} | {fault}: {strengths} | {far} | {kernel} | {'yes' if rises else 'no'} |"
-                )
+                answer = "yes" if rises else "no"
+                lines.append(f"| {name} | {kind} | {fault}: {strengths} | {far} | {kernel} | {answer} |")
     return lines
 
 

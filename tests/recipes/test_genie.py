@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from paracosm.cli.commands_plan import describe_genie, genie_figures
 from paracosm.cli.commands_recipe import find_genie
@@ -19,7 +20,7 @@ from paracosm.play.engine import open_model_world
 from paracosm.recipes import cost, genie
 from paracosm.recipes.cost import DEVICES, num_tokens, stage_cost
 from paracosm.recipes.genie import GenieRecipe
-from paracosm.recipes.genie_street import from_folder, run_genie
+from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, run_genie
 from paracosm.train.stages.maskgit import FinishedActions, ParallelActions
 from tests.train.datasets import record_counting
 
@@ -132,6 +133,13 @@ def test_the_street_leads_from_pictures_to_a_dynamics(pictures: Path) -> None:
     assert all(frame.image.shape == (info.height, info.width, 3) for frame in frames)
     world.close()
     assert run_genie(recipe) == folder  # walking again trains nothing
+    chosen = name_keys(recipe, folder, pictures)
+    assert set(chosen) == set(info.controls.keys)
+    world = open_model_world(str(folder))
+    assert world.info.controls.keys == tuple(chosen)
+    world.close()
+    with Image.open(draw_actions(folder, num_steps=4)) as picture:
+        assert picture.height > 6 * info.height  # a row for each of six actions
 
 
 def test_what_holds_no_pictures_is_refused(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ class RecipeCommand:
     """Which pipeline; genie learns its actions from pictures alone."""
     source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
     """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder."""
+    keys_from: Folder = None
+    """For genie: recordings with keys, 200 steps of which tell the learnt action that each key stands for."""
     run: Folder = None
     """Run folder; runs/NAME without it."""
     tiny: bool = False
@@ -148,7 +150,7 @@ def find_genie(name: str, run: Path | None, *, tiny: bool) -> GenieRecipe:
 def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
     """Walk a street of genie: of a name, or from a folder of pictures."""
     from paracosm.recipes.genie import shorten
-    from paracosm.recipes.genie_street import from_folder, run_genie
+    from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, run_genie
 
     if command.recipe == "genie":
         if not command.source:
@@ -165,6 +167,10 @@ def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
             )
         recipe = find_genie(command.recipe, command.run, tiny=command.tiny)
     world = run_genie(recipe, progress)
+    print(f"what each action does: {draw_actions(world)}")
+    if command.keys_from is not None:
+        chosen = name_keys(recipe, world, command.keys_from)
+        print("keys: " + ", ".join(f"{key} is action {action + 1}" for key, action in chosen.items()))
     print(f"{world} plays under {recipe.dynamics.model.num_actions} learnt actions: paracosm play {world}")
 
 

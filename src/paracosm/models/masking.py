@@ -9,13 +9,14 @@ Source: MaskGIT 2202.04200, sections 3.1 and 3.2; Genie 2402.15391, section 2.1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from paracosm.core.shapes import Codes
+
+from .rollout import Renoise
 
 MASK_RATES = (0.5, 1.0)
 """Training masks are Bernoulli with a rate drawn uniformly from this range, once a clip."""
@@ -114,7 +115,7 @@ def fill(frame: MaskedFrame, logits: Tensor, temperature: float) -> FilledFrame:
     return FilledFrame(codes=codes, confidence=chance.masked_fill(~frame.masked, torch.inf))
 
 
-def remask(mask_code: int) -> Callable[[MaskedFrame, FilledFrame, float, float], MaskedFrame]:
+def remask(mask_code: int) -> Renoise:
     """Make the step of the rollout between two passes: the least confident tokens are masked again.
 
     What was once kept stays, as its confidence is infinite.

@@ -352,7 +352,7 @@ def small(run: Path) -> GenieRecipe:
         dynamics=stack(384, 5, 3, 64, 1024),
     )
     optim = OptimConfig(learning_rate=1e-3, ema_decay=0.998)
-    loop = LoopConfig(num_steps=8000, optim=replace(optim, decay_steps=2500), num_threads=1, compile="blocks")
+    loop = LoopConfig(num_steps=8000, optim=replace(optim, decay_steps=2500), num_threads=1)
     made = describe(
         run,
         sizes,

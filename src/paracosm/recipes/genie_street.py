@@ -6,18 +6,23 @@ recipe hands it a :class:`paracosm.recipes.genie.GenieRecipe`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from paracosm.collect.record import record
 from paracosm.collect.videos import ImportConfig, import_videos
+from paracosm.core.config import save_config
 from paracosm.core.errors import DataError
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.token_spec import TokenStarts
+from paracosm.core.token_spec import TokenStarts, load_token_spec
 from paracosm.data.clips import select_episodes
 from paracosm.data.format import DATASET_FILE
 from paracosm.data.reader import Dataset, EpisodeRef
+from paracosm.evaluate.action_strips import play_actions, strips
+from paracosm.evaluate.latent_meaning import map_keys
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
 from paracosm.models.token_world import build_token_world
@@ -29,6 +34,10 @@ from paracosm.worlds import make_policy, open_world
 from . import genie
 from .genie import GenieRecipe
 
+LABELLED_STEPS = 200
+"""Steps with keys that tell which learnt action a key stands for; the paper's figure 15 takes 200."""
+ACTIONS_PICTURE = "actions.png"
+"""What each learnt action does, in a world's folder."""
 WORLD_FOLDER = "world"
 """Where in a run folder the playable world lands."""
 START_FRAMES = 4
@@ -69,10 +78,7 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
     Raises:
         DataError: when a model is missing, or no episode can give a start.
     """
-    parallel = not isinstance(recipe.dynamics.actions, FinishedActions)
-    actions = LatentActions.load(
-        (recipe.dynamics if parallel else recipe.latent_actions).run / "latent_actions"
-    )
+    actions = _latent_actions(recipe)
     tokenizer = TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
     dataset = Dataset(recipe.dynamics.data)
     episodes = select_episodes(dataset, recipe.dynamics.split)
@@ -89,6 +95,57 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
         sampler=recipe.sampler,
     )
     return out
+
+
+def draw_actions(world: Path, num_steps: int = 12) -> Path:
+    """Draw what each learnt action of a world does; WORLD/actions.png has a row for each, in order.
+
+    Returns:
+        The picture's file.
+    """
+    opened = open_world(f"model:{world}")
+    try:
+        rows = play_actions(opened, num_steps)
+    finally:
+        opened.close()
+    file = world / ACTIONS_PICTURE
+    Image.fromarray(strips(rows)).save(file)
+    return file
+
+
+def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int]:
+    """Give a world the real keys of a few labelled steps: each key stands for one learnt action from then on.
+
+    Args:
+        recipe: made the world; its latent action model names the steps.
+        world: folder of the world, whose world.json is written anew.
+        labelled: recordings with keys, of the same frame size; the first LABELLED_STEPS steps are used.
+
+    Returns:
+        The learnt action of each key.
+
+    Raises:
+        DataError: when the recordings have no keys, or a key that is never or always held.
+    """
+    actions, tokenizer = _latent_actions(recipe), TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
+    dataset = Dataset(labelled)
+    names, found, held, count = dataset.info.controls.keys, [], [], 0
+    for episode in dataset.episodes:
+        found.append(infer_actions(actions, episode, tokenizer))
+        held.append(episode.control_vectors[:, : len(names)] > 0.5)
+        count += len(found[-1])
+        if count >= LABELLED_STEPS:
+            break
+    told = np.concatenate(found)[:LABELLED_STEPS], np.concatenate(held)[:LABELLED_STEPS]
+    chosen = map_keys(*told, names, actions.config.num_actions)
+    save_config(replace(load_token_spec(world), key_actions=chosen), world / "world.json")
+    return chosen
+
+
+def _latent_actions(recipe: GenieRecipe) -> LatentActions:
+    parallel = not isinstance(recipe.dynamics.actions, FinishedActions)
+    stage = recipe.dynamics if parallel else recipe.latent_actions
+    return LatentActions.load(stage.run / "latent_actions")
 
 
 def choose_token_starts(

@@ -18,6 +18,7 @@ import numpy as np
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.rng import stream
+from paracosm.core.token_spec import is_token_world
 from paracosm.core.video_spec import is_video_world
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
 from paracosm.core.world_spec import (
@@ -32,6 +33,7 @@ from paracosm.zoo import bundled_worlds
 
 from .backends import Backend, BackendKind, State, open_backend
 from .backends.ring import Entry, Ring
+from .token_world import TokenEngineConfig, TokenWorld
 from .video_world import VideoEngineConfig, VideoWorld
 from .weights import count_parameters
 
@@ -340,7 +342,9 @@ class _Plan:
     sin: np.ndarray
 
 
-def open_model_world(name_or_path: str, config: EngineConfig | None = None) -> NeuralWorld | VideoWorld:
+def open_model_world(
+    name_or_path: str, config: EngineConfig | None = None
+) -> NeuralWorld | VideoWorld | TokenWorld:
     """Open a neural world by the name of a bundled one or by the path of a folder.
 
     Args:
@@ -360,6 +364,9 @@ def open_model_world(name_or_path: str, config: EngineConfig | None = None) -> N
         raise WorldError(
             f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
         )
+    if is_token_world(folder):
+        threads = (config or EngineConfig()).num_threads
+        return TokenWorld(folder, TokenEngineConfig(num_threads=threads), f"model:{name_or_path}")
     if is_video_world(folder):
         return VideoWorld(folder, _for_video(config or EngineConfig()), f"model:{name_or_path}")
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
@@ -367,9 +374,7 @@ def open_model_world(name_or_path: str, config: EngineConfig | None = None) -> N
 
 def _for_video(config: EngineConfig) -> VideoEngineConfig:
     """What of an engine's config a streamed world takes: it knows one backend, which counts its threads."""
-    return VideoEngineConfig(
-        levels=config.levels, guidance=config.guidance, num_threads=config.num_threads
-    )
+    return VideoEngineConfig(levels=config.levels, guidance=config.guidance, num_threads=config.num_threads)
 
 
 def _count_cores() -> int:

@@ -32,6 +32,8 @@ TRIGGER_GAIN = 0.25
 """Share of the true effect that must be reached."""
 TRIGGER_AGREEMENT = 0.4
 """Cosine over the whole picture that must be reached: changing everywhere is not opening a door."""
+WRONG_REACTION = 0.25
+"""Size of a reaction, over the true effect's, from which a key does something, if not the right thing."""
 AGREEMENT = (0.8, 0.6)
 """Cosines from which the effect is the right one (5) and the right one with deviations (3)."""
 ON_TIME = (1, 4)
@@ -89,8 +91,8 @@ class Marks:
 
     @property
     def wrong(self) -> bool:
-        """Whether the key has an effect of at least half the true one's size that is not the true one."""
-        return not self.trigger and self.reaction >= 0.5
+        """Whether the key has an effect of WRONG_REACTION of the true one's size that is not the true one."""
+        return not self.trigger and self.reaction >= WRONG_REACTION
 
     def to_json(self) -> dict[str, float | int]:
         """All numbers, with the overall mark."""

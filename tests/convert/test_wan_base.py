@@ -57,9 +57,7 @@ def test_a_base_of_another_kind_is_refused(tmp_path):
     del tensors["head.head.bias"]
     tensors["camera.weight"] = torch.zeros(2)
     save_file(tensors, tmp_path / "base.safetensors")
-    with pytest.raises(
-        DataError, match=r"lacks \['head.head.bias'\] and has \['camera.weight'\]"
-    ):
+    with pytest.raises(DataError, match=r"lacks \['head.head.bias'\] and has \['camera.weight'\]"):
         load_image_to_video(tmp_path / "base.safetensors", config)
     with pytest.raises(DataError, match=r"is corrupt or truncated .*; download it again"):
         load_image_to_video(tmp_path / "nothing.safetensors", config)

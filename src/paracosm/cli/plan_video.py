@@ -6,7 +6,7 @@ from paracosm.recipes.cost import HERE, Device, find_device
 from paracosm.recipes.matrix_game2 import VideoRecipe, find_recipe
 from paracosm.recipes.video_cost import HALF, verdict, video_cost
 
-PLAYED = ("universal", "templerun")
+PLAYED = ("universal", "small")
 """Recipes that ``paracosm doctor`` judges a machine by."""
 
 

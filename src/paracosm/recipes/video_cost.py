@@ -7,7 +7,7 @@ does NOT time anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,28 +70,20 @@ class VideoCost:
 
 def video_cost(recipe: VideoRecipe) -> VideoCost:
     """Count a recipe on the meta device."""
-    config, (height, width) = recipe.model, recipe.grid
-    with torch.device("meta"):
-        network = VideoDynamics(config)
+    config = recipe.model
     frames = config.block * config.actions.frames_per_latent
     decode = int(frames * recipe.height * recipe.width * DECODE_FLOPS_PER_PIXEL) if recipe.levels else 0
-    if config.window:
-        with torch.device("meta"):
-            cache_bytes = network.empty_cache(height, width).num_bytes * HALF // SINGLE
-        forward = _forward_flops(recipe, config.block)
-    else:
-        clip = next(iter(recipe.training.values())).clip_latents
-        forward, cache_bytes = _forward_flops(recipe, clip), 0
+    clip = next(iter(recipe.training.values())).clip_latents
+    forward = _forward_flops(recipe, config.block if config.window else clip)
     passes = len(recipe.levels) + 1 if recipe.levels else 0
-    state = network.state_dict().values()
     return VideoCost(
-        tensors=len(state),
-        parameters=sum(tensor.numel() for tensor in state),
+        tensors=_of_any_depth(recipe, _num_tensors),
+        parameters=_of_any_depth(recipe, _num_numbers),
         forward_flops=forward,
         decode_flops=decode,
         block_flops=passes * forward + decode if passes else 0,
         block_frames=frames,
-        cache_bytes=cache_bytes,
+        cache_bytes=_of_any_depth(recipe, _cache_bytes) if config.window else 0,
         training_flops={
             name: int(plan.num_steps * plan.batch_size * plan.passes)
             * _forward_flops(_whole_clips(recipe), plan.clip_latents)
@@ -129,19 +121,40 @@ def _whole_clips(recipe: VideoRecipe) -> VideoRecipe:
 
 
 def _forward_flops(recipe: VideoRecipe, num_latents: int) -> int:
-    """Operations of one pass; blocks are alike, so networks of one and two blocks tell those of any depth."""
+    """Operations of one pass."""
+    return _of_any_depth(recipe, lambda shallow: _count(shallow, num_latents))
+
+
+def _of_any_depth(recipe: VideoRecipe, measure: Callable[[VideoRecipe], int]) -> int:
+    """A sum over blocks, measured on networks of one and two: blocks are alike, many take long to make."""
     model = recipe.model
 
-    def count(depth: int, action_layers: tuple[int, ...]) -> int:
-        return _count(
-            replace(recipe, model=replace(model, depth=depth, action_layers=action_layers)), num_latents
-        )
+    def at(depth: int, action_layers: tuple[int, ...]) -> int:
+        return measure(replace(recipe, model=replace(model, depth=depth, action_layers=action_layers)))
 
-    plain, two = count(1, ()), count(2, ())
-    around = 2 * plain - two
-    with_actions = count(1, (0,)) - around if model.action_layers else 0
+    plain = at(1, ())
+    around = 2 * plain - at(2, ())
     num_actions = len(model.action_layers)
+    with_actions = at(1, (0,)) - around if num_actions else 0
     return around + (model.depth - num_actions) * (plain - around) + num_actions * with_actions
+
+
+def _state(recipe: VideoRecipe) -> list[torch.Tensor]:
+    with torch.device("meta"):
+        return list(VideoDynamics(recipe.model).state_dict().values())
+
+
+def _num_numbers(recipe: VideoRecipe) -> int:
+    return sum(tensor.numel() for tensor in _state(recipe))
+
+
+def _num_tensors(recipe: VideoRecipe) -> int:
+    return len(_state(recipe))
+
+
+def _cache_bytes(recipe: VideoRecipe) -> int:
+    with torch.device("meta"):
+        return VideoDynamics(recipe.model).empty_cache(*recipe.grid).num_bytes * HALF // SINGLE
 
 
 def _count(recipe: VideoRecipe, num_latents: int) -> int:

@@ -5,6 +5,7 @@ Layers draw theirs from torch's global stream, which is put back behind them.
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,15 +28,20 @@ def first_weights(seed: int, name: str) -> Iterator[None]:
         yield
 
 
-def begin_with(model: Model, folder: Path) -> None:
+def begin_with(model: Model, folder: Path, may_differ: tuple[str, ...] = ()) -> None:
     """Give a model the weights of a model folder.
+
+    Args:
+        model: changed in place.
+        folder: of a model of the same kind.
+        may_differ: values of the config that say nothing of the weights' shapes.
 
     Raises:
         ConfigError: when the folder holds a model of other sizes.
         DataError: when the folder is incomplete.
     """
     initial = type(model).load(folder)
-    if initial.config != model.config:
+    if replace(initial.config, **{name: getattr(model.config, name) for name in may_differ}) != model.config:
         raise ConfigError(
             f"{folder} holds {initial.config}, the stage trains {model.config}; "
             "choose weights of the same sizes"

@@ -21,6 +21,10 @@ from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.flow_clip import Setting, predict_clips
 from paracosm.models.noise import mix, velocity_weight
 
+SMALLEST_DISTANCE = 0.1
+"""Latents have about unit variance: a frame nearer than this to what is wanted is right, and dividing by less
+would make its step the largest of all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatchingConfig:
@@ -80,7 +84,7 @@ def matching_loss(
         wanted = predict_clips(real, noisy, levels, setting, config.guidance).float()
         expected = predict_clips(fake, noisy, levels, setting).float()
         # Each frame's step is measured by how far it is from what is wanted, as in equation 8.
-        distance = (made - wanted).abs().mean((2, 3, 4), keepdim=True).clamp_min(1e-3)
+        distance = (made - wanted).abs().mean((2, 3, 4), keepdim=True).clamp_min(SMALLEST_DISTANCE)
         gradient = torch.nan_to_num((expected - wanted) / distance)
         gap = (expected - wanted).abs().mean((2, 3, 4))
     target = (made - gradient).detach()

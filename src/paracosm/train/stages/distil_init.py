@@ -93,7 +93,7 @@ class DistilInitStage:
         self.teacher = load_frozen(config.teacher, config.loop.device)
         student = causal_copy(self.teacher)
         if config.initial is not None:
-            begin_with(student, config.initial)
+            begin_with(student, config.initial, ("mask",))
         self.networks: dict[str, nn.Module] = {"dynamics": student}
         self.blocks: Sequence[nn.Module] = tuple(student.blocks)
         self.batches = ClipBatches(

@@ -92,7 +92,7 @@ class TeacherStage:
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = FlowDynamics(config.model)
         if config.initial is not None:
-            begin_with(dynamics, config.initial)
+            begin_with(dynamics, config.initial, ("mask",))
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         if dynamics.config.ahead and config.past != "whole_clip":

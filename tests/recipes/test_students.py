@@ -1,0 +1,101 @@
+"""Chains of students walk end to end at toy size, and their players are measured."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.few_steps import Player, Size, as_markdown, measure, parse_student
+from paracosm.core.world_spec import PlayDefaults
+from paracosm.data.reader import Dataset
+from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.models.inverse_dynamics import InverseDynamics
+from paracosm.recipes import coinrun
+from paracosm.recipes.street import Street
+from paracosm.recipes.students import Chain, chain, run_chain
+from paracosm.train.acceptance import AcceptanceConfig
+from paracosm.train.stages import encode, tokenizer
+from paracosm.train.stages.inverse_dynamics import describe_reader
+from tests import tiny
+from tests.train.datasets import record_counting
+from tests.train.stages import dynamics_config, quick, tokenizer_config
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
+    """A run folder with recordings, a tokenizer, latents, a reader and a dynamics of random weights."""
+    run = tmp_path_factory.mktemp("street")
+    record_counting(run / "data" / "train", num_episodes=4, max_steps=40)
+    record_counting(run / "data" / "held_out", num_episodes=3, max_steps=40)
+    made = tokenizer.main(tokenizer_config(run / "tokenizer", run / "data" / "train", num_steps=1))
+    encode.main(encode.EncodeStageConfig(data=run / "data" / "train", tokenizer=made))
+    info = Dataset(run / "data" / "train").info
+    reader = replace(describe_reader(info), channels=(8, 8, 8), features=8)
+    InverseDynamics(reader).save(run / "inverse_dynamics" / "inverse_dynamics")
+    config = dynamics_config(run / "dynamics", run / "data" / "train", made, info.controls)
+    network = FlowDynamics(config.model)
+    tiny.perturb(network)
+    network.save(config.run / "dynamics")
+    described = coinrun.street(run)
+    return replace(described, tokenizer=replace(described.tokenizer, run=run / "tokenizer"), dynamics=config)
+
+
+def shorten(made: Chain) -> Chain:
+    """One or two steps of each stage on short clips, judged by nobody."""
+
+    def short(config: Any, **others: Any) -> Any:
+        return replace(
+            config,
+            loop=quick(config.loop, 2),
+            batch_size=1,
+            acceptance=AcceptanceConfig(judge_steps=0),
+            start_frames=2,
+            **others,
+        )
+
+    return Chain(
+        kind=made.kind,
+        ahead=made.ahead and replace(made.ahead, loop=quick(made.ahead.loop, 1), batch_size=1, clip_frames=6),
+        init=short(made.init, clip_frames=6),
+        forcing=short(made.forcing, horizon=2, critic_steps=1),
+        extend=short(made.extend, horizon=2, critic_steps=1, longest_lead=2, overlap=1),
+    )
+
+
+@pytest.mark.parametrize("kind", ["causal", "published"])
+def test_both_chains_walk_and_leave_a_causal_student(street: Street, tmp_path: Path, kind: Any) -> None:
+    made = chain(street.dynamics, street.dynamics.run / "dynamics", tmp_path, kind=kind)
+    folder = run_chain(shorten(made), last="extend")
+    assert folder == tmp_path / "extend" / "dynamics"
+    assert FlowDynamics.load(folder).config.mask == "causal"
+
+
+def test_the_chain_of_a_bundled_world_begins_with_its_dynamics(tmp_path: Path) -> None:
+    base = coinrun.dynamics(tmp_path)
+    made = chain(base, tmp_path / "dynamics", tmp_path / "students", levels=(1.0,))
+    assert made.init.teacher == made.forcing.real == tmp_path / "dynamics"
+    assert made.forcing.student == made.init.run / "dynamics"
+    assert made.extend.student == made.forcing.run / "dynamics"
+    assert made.forcing.rollout.levels == (1.0,)
+    assert made.ahead is None
+
+
+def test_players_are_measured_once_and_laid_out(street: Street, tmp_path: Path) -> None:
+    player = Player(
+        name="tiny x 2", dynamics=street.dynamics.run / "dynamics", play=PlayDefaults(levels=(1.0, 0.5))
+    )
+    size = Size(cases=2, steps=6, runs=1, minutes=0.05, tail_seconds=1.0)
+    rows = measure(street, [player], size, tmp_path)
+    assert measure(street, [player], size, tmp_path) == rows
+    assert {"gain_db", "control_share", "late_control_f1", "frame_ms_p99"} <= rows[0].keys()
+    assert as_markdown(rows).splitlines()[2].startswith("| tiny x 2 |")
+
+
+def test_a_student_is_named_with_its_folder_and_levels() -> None:
+    player = parse_student("two=runs/doom/two@1.0,0.5")
+    assert (player.name, player.dynamics, player.play.levels) == (
+        "two x 2",
+        Path("runs/doom/two"),
+        (1.0, 0.5),
+    )

@@ -1,6 +1,7 @@
 """The parts of interaction on a toy game: the oracle at the ceiling, faulty dreams at what they earn."""
 
 import functools
+import itertools
 import re
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from paracosm.evaluate import interaction_cases
 from paracosm.evaluate.bench import BenchConfig
 from paracosm.evaluate.interaction_cases import covered, find_scene
 from paracosm.evaluate.interaction_score import DIMENSIONS
+from paracosm.evaluate.judge_client import JudgeConfig, Reply
+from paracosm.evaluate.judge_clips import judge_clip
+from paracosm.evaluate.parts import judged
 from paracosm.evaluate.parts.interaction import Interaction
-from paracosm.evaluate.parts.judged import JudgedInteraction
+from paracosm.evaluate.parts.judged import JudgedInteraction, with_judge
 from paracosm.evaluate.parts.phenomena import Phenomena
 from paracosm.evaluate.rollouts import Subject
 from paracosm.evaluate.runner import run_parts
@@ -122,6 +126,42 @@ def test_without_a_judge_its_figures_are_skipped_and_say_what_to_give(measure) -
         "skipped",
         "no judge was named; give --judge-url and --judge-model",
     )
+
+
+@pytest.mark.parametrize(("honest", "status"), [(True, "ok"), (False, "undefined")])
+def test_a_named_judge_is_calibrated_first_and_shown_only_when_it_can_see(
+    monkeypatch: pytest.MonkeyPatch, honest: bool, status: str
+) -> None:
+    def look(config: JudgeConfig, prompt: str, frames, vote: int) -> Reply:
+        green = [bool((image == (40, 220, 60)).all(-1).any()) for image in frames]
+        moved = [bool((image != frames[0]).any()) for image in frames]
+        falls = sum(one and not two for one, two in itertools.pairwise(moved))
+        question = prompt.partition("Question: ")[2]
+        said = {
+            "Does the scene": not any(moved),
+            "At some moment": any(green) if "door" in question else any(moved),
+            "Does the picture": falls > 1,
+            "Does the change": "door" in question and not green[-1],
+        }
+        yes = next((value for begin, value in said.items() if question.startswith(begin)), False)
+        text = f"ANSWER: {'yes' if yes or not honest else 'no'}"
+        return Reply(text=text, judge="looker", fingerprint="", tokens=1, key="", kept=False)
+
+    monkeypatch.setattr(judged, "judge_clip", functools.partial(judge_clip, asker=look))
+    monkeypatch.setitem(interaction_cases.KINDS, NAME, KINDS[:1])
+    game = Subject(name=NAME, opener=open_chamber, config=CONFIG)
+    subject = Subject(name="model:oracle", opener=open_chamber)
+    config = BenchConfig(subject=subject, game=game, info=Chamber("oracle").info, source=NoCases())  # pyright: ignore
+    asked = JudgeConfig(url="http://unused", model="looker")
+    parts = with_judge([Interaction(num_cases=2, steps=18, num_seeds=1), JudgedInteraction(votes=1)], asked)
+    figures = run_parts(parts, config).figures
+    assert figures["judged.trigger_rate"].status == status
+    if honest:
+        assert value(figures, "judged.calibration_accuracy") == 1.0
+        assert value(figures, "judged.trigger_rate") == 1.0
+        assert value(figures, "judged.end_state.given_trigger") == 5.0
+    else:
+        assert "of the known answers; at least 0.8 is needed" in figures["judged.trigger_rate"].reason
 
 
 def test_every_figure_has_its_card(measure) -> None:

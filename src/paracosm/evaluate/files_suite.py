@@ -36,7 +36,7 @@ HORIZONS = (1, 4, 8, 16, 32, 64)
 """Frames after the first at which pairs are compared."""
 NEEDS_WORLD: Mapping[str, str] = {
     "control.keys_share_of_ceiling": "the controls that each clip was made under are not known",
-    "camera.rotation_error_deg": "the true camera of the clips is not known",
+    "camera.rpe_rotation_deg": "the true camera of the clips is not known",
     "memory.score": "walks that lead back have to be played in the world itself",
     "interaction.trigger_rate": "the no-op counterfactual has to be played in the world itself",
     "engine.frames_per_second": "speed is measured on the world itself",
@@ -100,7 +100,7 @@ def run_files(
     pairs = pair_clips(clips, reference)
     paired = bool(set(clips) & set(reference))
     line = progress("read clips", len(pairs), "clip")
-    rows, windows = [], Windows()
+    rows, windows = [], Windows(wanted=config.reference is not None)
     for number, pair in enumerate(pairs):
         rows.append(_measure(pair, paired, windows))
         line.update(number + 1)
@@ -127,14 +127,15 @@ def run_files(
 class Windows:
     """Descriptions of all windows of CLIP_FRAMES frames, of the clips and of the references."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: bool = True) -> None:
+        self.wanted = wanted
         self.found: dict[str, list[np.ndarray]] = {"clip": [], "reference": []}
         self.sizes: set[tuple[int, int]] = set()
 
     def add(self, who: str, frames: np.ndarray) -> None:
         """Cut frames into windows and describe them."""
         count = len(frames) // CLIP_FRAMES
-        if count and min(frames.shape[1:3]) >= 2**SCALES:
+        if self.wanted and count and min(frames.shape[1:3]) >= 2**SCALES:
             self.sizes.add((frames.shape[1], frames.shape[2]))
             cut = frames[: count * CLIP_FRAMES]
             self.found[who].append(clip_statistics(cut.reshape(count, CLIP_FRAMES, *frames.shape[1:])))

@@ -46,6 +46,7 @@ def test_a_bad_file_ends_with_exit_code_2_after_the_rest_was_scored(tmp_path, ca
         ),
         (["select", "motion > 1", "--out", "/nowhere"], "/nowhere was not curated yet"),
         (["run", "/nowhere"], "/nowhere is no folder"),
+        (["caption", "--endpoint.base-url", "ftp://x"], 'base_url "ftp://x" is no http address'),
     ],
 )
 def test_mistakes_are_one_line_with_exit_code_2(words, said, capsys):

@@ -186,13 +186,14 @@ def test_a_missing_key_says_how_to_give_one(curated, monkeypatch):
     ("options", "said"),
     [
         ({"base_url": "file:///etc/passwd"}, "is no http address"),
+        ({"base_url": "http://x", "model": ""}, "model is missing"),
         ({"base_url": "http://x", "attempts": 0}, "attempts 1 or more"),
         ({"base_url": "http://x", "most_cost": 1.0}, "needs price_in and price_out"),
     ],
 )
 def test_an_endpoint_that_cannot_be_asked_is_refused(options, said):
     with pytest.raises(ConfigError) as caught:
-        EndpointConfig(model="m", **options)
+        EndpointConfig(**({"model": "m"} | options))
     assert said in str(caught.value)
 
 

@@ -73,7 +73,7 @@ class CaptionCommand:
     """Name of a selection; without one every clip is captioned."""
     truth: TruthCaptionConfig = field(default_factory=TruthCaptionConfig)
     """How a recording's knowledge becomes words; used when no endpoint is given."""
-    endpoint: EndpointConfig | None = None
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     """Whom to ask: give --endpoint.base-url and --endpoint.model."""
 
 
@@ -143,7 +143,7 @@ def _review(arguments: list[str]) -> None:
 def _caption(arguments: list[str]) -> None:
     command = parse(CaptionCommand, arguments, "paracosm curate caption")
     scores = read_scores(command.out)
-    if command.endpoint is None:
+    if not command.endpoint.base_url:
         captions = caption_from_truth(scores, command.truth, stderr_progress())
         print(f"{command.out}: {len(captions)} captions written from what the world knew")
         return

@@ -54,9 +54,9 @@ The other keys say what changes against the FIRST frame only, each one imperativ
 class EndpointConfig:
     """Whom to ask, how often, and what it may cost."""
 
-    base_url: str
-    """Address up to and without /chat/completions, e.g. http://127.0.0.1:8000/v1."""
-    model: str
+    base_url: str = ""
+    """Address up to and without /chat/completions, e.g. http://127.0.0.1:8000/v1; "" asks nobody."""
+    model: str = ""
     """Model name that the address knows."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; "" sends none, as one's own machine needs none."""
@@ -81,10 +81,12 @@ class EndpointConfig:
 
     def __post_init__(self) -> None:
         """Refuse addresses and limits that cannot work."""
-        if urlsplit(self.base_url).scheme not in ("http", "https"):
+        if self.base_url and urlsplit(self.base_url).scheme not in ("http", "https"):
             raise ConfigError(
                 f'base_url "{self.base_url}" is no http address; write e.g. http://127.0.0.1:8000/v1'
             )
+        if self.base_url and not self.model:
+            raise ConfigError(f"model is missing; give the name that {self.base_url} knows it by")
         if self.requests_per_minute <= 0 or self.attempts < 1 or self.timeout_s <= 0:
             raise ConfigError("requests_per_minute and timeout_s must be above 0 and attempts 1 or more")
         if self.most_cost and not (self.price_in or self.price_out):

@@ -1,8 +1,8 @@
 """Cuts, and the clips between them: a proposer that misses little, then a judge that believes little.
 
-PySceneDetect takes flashes and fast turns for cuts. The judge "alignment" asks whether the frame before, bent
-along its motion, explains the frame after or one soon after it; "transnet" asks the TransNetV2 network,
-around each proposal only. Fades through black part shots too. This file does NOT see soft dissolves.
+PySceneDetect takes flashes and fast turns for cuts, and is asked to propose too many rather than too few. The
+judge "evidence" weighs what lies around each proposal; "transnet" asks the TransNetV2 network, around each
+proposal only. Fades through black part shots too. This file does NOT see soft dissolves.
 """
 
 from __future__ import annotations
@@ -39,12 +39,10 @@ split."""
 class CutsConfig:
     """What counts as a cut, and how long a clip is."""
 
-    judge: Literal["alignment", "transnet"] = "alignment"
-    """Who believes a proposal: the motion-compensated difference, or TransNetV2 (extra "judges")."""
-    residual: float = 0.6
-    """Judge "alignment": least share of the contrast that motion cannot explain."""
+    judge: Literal["evidence", "transnet"] = "evidence"
+    """Who believes a proposal: the evidence around it, or TransNetV2 (extra "judges")."""
     probability: float = 0.5
-    """Judge "transnet": least probability."""
+    """Least probability of a cut that is believed."""
     black: float = 0.98
     """Share of dark pixels above which a frame belongs to a fade."""
     black_frames: int = 2
@@ -128,8 +126,8 @@ def find_cuts(source: Source, measured: pa.Table, config: CutsConfig) -> list[in
     proposed = np.flatnonzero(measured["proposed"].to_numpy(zero_copy_only=False))
     if config.judge == "transnet":
         return believe(source, proposed.tolist(), len(measured), config.probability)
-    residual = measured["cut_residual"].to_numpy(zero_copy_only=False)
-    return [int(index) for index in proposed if residual[index] >= config.residual]
+    chance = measured["cut_chance"].to_numpy(zero_copy_only=False)
+    return [int(index) for index in proposed if chance[index] >= config.probability]
 
 
 def split_shot(shot: Shot, fps: float, config: CutsConfig) -> list[tuple[int, int, str]]:

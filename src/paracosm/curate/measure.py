@@ -18,9 +18,10 @@ import simplejpeg
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.extras import need
 
+from .cut_evidence import cut_chance
 from .footage import Picture, Source, iterate_pictures, small_size
 from .hashing import perceptual_hash
-from .motion_field import aligned_residual, flow_between, flow_of_vectors
+from .motion_field import flow_between, flow_of_vectors
 
 VERSION = 1
 
@@ -42,8 +43,7 @@ SCHEMA = pa.schema(
         ("flow_border", pa.float32()),
         ("flow_source", pa.string()),
         ("proposed", pa.bool_()),
-        ("cut_residual", pa.float32()),
-        ("cut_jump", pa.float32()),
+        ("cut_chance", pa.float32()),
         ("sharpness", pa.float32()),
         ("phash", pa.uint64()),
         ("picture", pa.binary()),
@@ -70,9 +70,9 @@ class MeasureConfig:
     """Pictures kept a second."""
     jpeg_quality: int = 85
     """Quality of the kept pictures."""
-    cut_threshold: float = 2.0
+    cut_threshold: float = 1.3
     """Adaptive threshold above which a change is proposed as a cut: low, since a judge comes after."""
-    cut_least: float = 7.0
+    cut_least: float = 2.5
     """Least change of hue, saturation and light, of 255, that can be a cut."""
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class _Proposer:
     def __init__(self, fps: float, config: MeasureConfig) -> None:
         detectors = need("scenedetect.detectors", "curate")
         self._time = need("scenedetect", "curate").FrameTimecode
-        self._fps = fps
+        self._fps = float(fps)
         self._detector = detectors.AdaptiveDetector(
             adaptive_threshold=config.cut_threshold, min_scene_len=1, min_content_val=config.cut_least
         )
@@ -132,7 +132,7 @@ def _rows(source: Source, fps: float, config: MeasureConfig) -> Iterator[dict[st
     need("cv2", "curate").setNumThreads(1)
     proposer = _Proposer(fps, config)
     rows: deque[dict[str, Any]] = deque()
-    greys: deque[np.ndarray] = deque(maxlen=2 * AFTER)
+    near: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=2 * AFTER)
     before: np.ndarray | None = None
     next_picture = 0.0
     for picture in iterate_pictures(source, config.small_width):
@@ -142,15 +142,15 @@ def _rows(source: Source, fps: float, config: MeasureConfig) -> Iterator[dict[st
             next_picture = picture.time + 1 / config.pictures_rate_hz - 0.5 / fps
             row |= _measure_whole(picture, grey, config)
         rows.append(row)
-        greys.append(grey)
+        near.append((picture.small, grey))
         for index in proposer.look(picture):
             rows[index - rows[0]["frame"]]["proposed"] = True
-        _judge_when_due(rows, greys, picture.index - AFTER)
+        _judge_when_due(rows, near, picture.index - AFTER)
         if len(rows) > 2 * AFTER:
             yield rows.popleft()
         before = grey
     for late in range(max(0, len(rows) - AFTER), len(rows)):
-        _judge_when_due(rows, greys, rows[late]["frame"])
+        _judge_when_due(rows, near, rows[late]["frame"])
     yield from rows
 
 
@@ -193,21 +193,16 @@ def _measure_whole(picture: Picture, grey: np.ndarray, config: MeasureConfig) ->
     return {"sharpness": float(sharp.std()) / 255, "phash": perceptual_hash(grey), "picture": blob}
 
 
-def _judge_when_due(rows: deque[dict[str, Any]], greys: deque[np.ndarray], index: int) -> None:
-    """Gather what tells a cut from a turn and from a flash, once the frames behind a proposal are there."""
+def _judge_when_due(
+    rows: deque[dict[str, Any]], near: deque[tuple[np.ndarray, np.ndarray]], index: int
+) -> None:
+    """Say how likely a proposal is a cut, once the frames behind it are there."""
     if not rows or index < rows[0]["frame"]:
         return
     row = rows[index - rows[0]["frame"]]
-    newest = rows[-1]["frame"]
-    place = len(greys) - 1 - (newest - index)
-    if not row["proposed"] or "cut_residual" in row or place < 1:
-        return
-    before, after = greys[place - 1], greys[place]
-    jump = float(np.abs(before.astype(np.int16) - after).mean())
-    later = list(greys)[place + 1 : place + 1 + AFTER]
-    back = [aligned_residual(before, frame) for frame in later[1::2]]
-    row["cut_residual"] = min(aligned_residual(before, after), *(back or [1e9]))
-    row["cut_jump"] = jump / 255
+    place = len(near) - 1 - (rows[-1]["frame"] - index)
+    if row["proposed"] and "cut_chance" not in row and place >= 1:
+        row["cut_chance"] = cut_chance([small for small, _ in near], [grey for _, grey in near], place)
 
 
 def _to_grey(small: np.ndarray) -> np.ndarray:

@@ -97,8 +97,27 @@ def aligned_residual(before: np.ndarray, after: np.ndarray) -> float:
     if inside.mean() < 0.25:
         return 1.0
     difference = np.abs(bent.astype(np.float32) - after)[inside].mean()
+    return float(difference / contrast_of(before, after))
+
+
+def shifted_residual(before: np.ndarray, after: np.ndarray) -> float:
+    """Return what one shift of the whole picture cannot explain, as a share of the frames' own contrast."""
+    cv2 = need("cv2", "curate")
+    one, two = before.astype(np.float32), after.astype(np.float32)
+    (shift_x, shift_y), _ = cv2.phaseCorrelate(one, two, _window(before.shape))
+    rows, columns = before.shape
+    x, y = round(shift_x), round(shift_y)
+    if abs(x) > 0.6 * columns or abs(y) > 0.6 * rows:
+        x = y = 0
+    old = one[max(0, -y) : rows - max(0, y), max(0, -x) : columns - max(0, x)]
+    new = two[max(0, y) : rows - max(0, -y), max(0, x) : columns - max(0, -x)]
+    return float(np.abs(old - new).mean() / contrast_of(before, after))
+
+
+def contrast_of(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the mean distance of both frames' pixels from their medians, in levels of 255; at least 1."""
     spread = np.abs(after - np.median(after)).mean() + np.abs(before - np.median(before)).mean()
-    return float(difference / max(spread / 2, 1.0))
+    return max(float(spread) / 2, 1.0)
 
 
 def _sum_up(centre: np.ndarray, motion: np.ndarray, area: np.ndarray, source: str) -> Flow:

@@ -23,7 +23,7 @@ from .long_runs import read_truth
 from .page_style import FAMILIES, HEADLINE, LABELS, PAGE
 from .parts.short import VARIANTS
 from .quality import psnr_db
-from .runner import Outcome
+from .runner import LEAST_COVERAGE, Outcome
 from .tally import UNSEEN
 from .targets import Target
 
@@ -97,8 +97,10 @@ def verdict(page: Page) -> str:
 
 
 def _verdict(page: Page) -> str:
-    enough = "good" if page.outcome.coverage >= 0.95 else "bad"
-    return f"<p class='verdict {enough}'>{html.escape(verdict(page))}</p>"
+    figures = page.report.figures
+    missed = any(_measured(figures, target.figure) and not target.meets(figures) for target in page.targets)
+    word = "bad" if missed or page.outcome.coverage < LEAST_COVERAGE else "good"
+    return f"<p class='verdict {word}'>{html.escape(verdict(page))}</p>"
 
 
 def _headline(page: Page) -> str:

@@ -52,6 +52,7 @@ def test_a_path_of_half_the_speed_has_no_error_after_alignment_and_half_the_spee
     errors = path_errors(walk(1.0), walk(2.0))
     assert np.allclose(errors.translation, 0, atol=1e-9)
     assert np.allclose(errors.rotation_deg, 0, atol=1e-6)
+    assert np.allclose(errors.unaligned, 1.0)
     assert errors.scale == pytest.approx(2.0)
     assert speed_ratio(walk(1.0), walk(2.0)) == pytest.approx(0.5)
 
@@ -73,6 +74,7 @@ def test_one_wrong_step_costs_its_length_in_that_step_only() -> None:
 def test_a_frozen_path_costs_every_true_step() -> None:
     errors = path_errors(walk(0.0, 0.0), walk(2.0, 5.0))
     assert np.allclose(errors.translation, 2.0)
+    assert np.allclose(errors.unaligned, 2.0)
     assert np.allclose(errors.rotation_deg, 5.0)
     assert errors.scale == 0
     assert speed_ratio(walk(0.0, 0.0), walk(2.0)) == 0
@@ -81,6 +83,7 @@ def test_a_frozen_path_costs_every_true_step() -> None:
 def test_pure_rotation_has_no_translation_error() -> None:
     errors = path_errors(walk(0.0, 5.0), walk(0.0, 5.0))
     assert np.isnan(errors.translation).all()
+    assert np.isnan(errors.unaligned).all()
     assert np.isnan(errors.scale)
     assert np.allclose(errors.rotation_deg, 0, atol=1e-6)
     assert np.isnan(speed_ratio(walk(1.0), walk(0.0)))

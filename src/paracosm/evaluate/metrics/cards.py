@@ -232,9 +232,21 @@ CAMERA = (
         higher_is_better=False,
         traps="The alignment hides a wrong speed: read the speed ratio. The anchor true_game is the "
         "estimator's own error on real frames, below which nothing can be told apart. Depth is that of the "
-        "true place: a dream that stands elsewhere is read with a bias. A frozen world pays every true "
-        "step.",
+        "true place: a dream that stands elsewhere is read with a bias. A slow and unsteady world is "
+        "stretched and its unsteadiness with it, so that it may read worse than a frozen one: read "
+        "step_error too.",
         source="as in GameCraft and MIND; our own code",
+    ),
+    MetricCard(
+        name="camera.step_error",
+        formula="distance between where a step led and where it truly led, without any alignment; mean "
+        "over valid steps",
+        unit="units of the game",
+        low=0,
+        high=None,
+        higher_is_better=False,
+        traps="A world that is right but slow pays for its speed. A frozen world pays every true step, and "
+        "only a world that goes mostly the true way reads below it.",
     ),
     MetricCard(
         name="camera.rpe_rotation_deg",

@@ -34,11 +34,13 @@ class PathErrors:
     Attributes:
         translation: float64 (steps,), in units of the true path, after alignment; nan when the truth
             stands on one point, where no scale exists.
+        unaligned: float64 (steps,), the same without alignment; nan when the truth stands on one point.
         rotation_deg: float64 (steps,), 0 to 180.
         scale: scale of the alignment; 0 when only the estimate stands still, nan when the truth does.
     """
 
     translation: np.ndarray
+    unaligned: np.ndarray
     rotation_deg: np.ndarray
     scale: float
 
@@ -98,11 +100,13 @@ def path_errors(estimated: np.ndarray, truth: np.ndarray) -> PathErrors:
     found = align_similarity(estimated[:, :3, 3], truth[:, :3, 3])
     # without a scale a frozen path must cost the whole of the true one, and not be left out
     scale = found.scale if found else 0.0
-    difference = np.linalg.inv(_steps(truth)) @ _steps(estimated, scale)
-    translation = np.linalg.norm(difference[:, :3, 3], axis=1)
+    back = np.linalg.inv(_steps(truth))
+    difference, unscaled = back @ _steps(estimated, scale), back @ _steps(estimated)
+    nothing = np.full(len(back), np.nan)
     moves = found is not None or _spread(truth) > _spread(estimated)
     return PathErrors(
-        translation=translation if moves else np.full(len(translation), np.nan),
+        translation=np.linalg.norm(difference[:, :3, 3], axis=1) if moves else nothing,
+        unaligned=np.linalg.norm(unscaled[:, :3, 3], axis=1) if moves else nothing,
         rotation_deg=rotation_angle_deg(difference[:, :3, :3]),
         scale=scale if moves else float("nan"),
     )

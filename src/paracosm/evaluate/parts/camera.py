@@ -24,6 +24,7 @@ WHO = ("world", "true_game", "copy_last", "shuffled")
 """Whose steps are judged; "shuffled" are the world's steps in another case, judged by this one's."""
 NAMES = {
     "camera.rpe_translation": ("translation", "units of the game", False),
+    "camera.step_error": ("unaligned", "units of the game", False),
     "camera.rpe_rotation_deg": ("rotation", "degrees", False),
     "camera.speed_ratio": ("speed", "ratio", None),
     "camera.valid_share": ("valid", "share", True),
@@ -33,7 +34,7 @@ NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """Relative pose errors, speed and share of valid steps of short free runs."""
+    """Relative pose errors with and without alignment, speed and share of valid steps of short free runs."""
 
     num_cases: int
     """starts; half as many of unseen levels, where there are both"""
@@ -74,7 +75,7 @@ class Camera:
         )
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
-        """Four figures; rotation is undefined where the camera cannot turn."""
+        """Five figures; rotation is undefined where the camera cannot turn."""
         judged = [_judge(results, index) for index in range(len(results))]
         cases = [one.unit.case for one in results]
         figures: dict[str, Any] = {
@@ -116,6 +117,7 @@ def _errors(read: Mapping[str, Any], truth: np.ndarray) -> dict[str, tuple[float
     errors = path_errors(own, real)
     if np.isfinite(errors.translation).all():
         found["translation"] = (float(errors.translation.sum()), float(len(errors.translation)))
+        found["unaligned"] = (float(errors.unaligned.sum()), float(len(errors.unaligned)))
         found["speed"] = (path_length(own), path_length(real))
     found["rotation"] = (float(errors.rotation_deg.sum()), float(len(errors.rotation_deg)))
     return found

@@ -108,3 +108,39 @@ def test_a_past_without_its_known_controls_is_refused() -> None:
 def test_sizes_that_do_not_divide_are_refused(changes: dict[str, int], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         replace(tiny.dynamics_config(), **changes)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_frame_of_a_sink_counts_as_the_oldest_of_the_window() -> None:
+    dynamics = tiny.dynamics(window=3)
+    cache = dynamics.empty_cache(sink=1)
+    frame = torch.zeros(2, 1, 6, 2, 8)
+    for _ in range(5):
+        cache = cache.append(frame, frame)
+    ages, held = cache_ages(cache, torch.device("cpu"))
+    assert ages[0] == 3.0
+    assert sorted(ages.tolist()) == [1.0, 2.0, 3.0]
+    assert held.all()
+
+
+def looking_ahead() -> FlowDynamics:
+    network = FlowDynamics(replace(tiny.dynamics_config(), mask="bidirectional"))
+    tiny.perturb(network)
+    return network.eval()
+
+
+def test_only_a_bidirectional_network_sees_coming_frames() -> None:
+    noisy, levels, controls, known = inputs()
+    changed = noisy.clone()
+    changed[:, -1] += 1.0
+    for network, sees in ((tiny.dynamics(), False), (looking_ahead(), True)):
+        with torch.no_grad():
+            first, second = (network(x, levels, controls, known)[:, 0] for x in (noisy, changed))
+        assert torch.equal(first, second) != sees
+
+
+def test_a_bidirectional_network_neither_plays_nor_takes_a_clean_past() -> None:
+    noisy, levels, controls, known = inputs()
+    with pytest.raises(ConfigError, match="cannot run frame by frame; distil a causal one"):
+        looking_ahead().empty_cache()
+    with pytest.raises(ConfigError, match="takes no clean past beside the clip; give one stream"):
+        looking_ahead()(noisy, levels, controls, known, (noisy, levels), known)

@@ -33,3 +33,12 @@ def test_slots_run_from_the_oldest_to_the_newest_past_the_end_of_the_ring() -> N
 def test_an_empty_cache_holds_no_slot_and_knows_its_window() -> None:
     assert empty(4).slots() == []
     assert empty(4).window == 4
+
+
+def test_a_sink_keeps_the_first_frames_while_the_others_roll() -> None:
+    cache = KVCache.empty(layers=1, batch=1, window=4, tokens=1, heads=1, head_width=1, sink=2)
+    for number in range(7):
+        frame = torch.full((1, 1, 1, 1, 1), float(number))
+        cache = cache.append(frame, frame)
+    assert [float(cache.keys[0, 0, slot]) for slot in cache.slots()] == [0.0, 1.0, 5.0, 6.0]
+    assert cache.length == 4

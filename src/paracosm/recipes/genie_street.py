@@ -6,6 +6,7 @@ recipe hands it a :class:`paracosm.recipes.genie.GenieRecipe`.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from paracosm.worlds import make_policy, open_world
 
 from . import genie
 from .genie import GenieRecipe
+
+logger = logging.getLogger(__name__)
 
 LABELLED_STEPS = 200
 """Steps with keys that tell which learnt action a key stands for; the paper's figure 15 takes 200."""
@@ -122,10 +125,10 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
         labelled: recordings with keys, of the same frame size; the first LABELLED_STEPS steps are used.
 
     Returns:
-        The learnt action of each key.
+        The learnt action of each key that was held; a warning names those that were not.
 
     Raises:
-        DataError: when the recordings have no keys, or a key that is never or always held.
+        DataError: when no key is ever held, or one always is.
     """
     actions, tokenizer = _latent_actions(recipe), TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
     dataset = Dataset(labelled)
@@ -136,8 +139,17 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
         count += len(found[-1])
         if count >= LABELLED_STEPS:
             break
-    told = np.concatenate(found)[:LABELLED_STEPS], np.concatenate(held)[:LABELLED_STEPS]
-    chosen = map_keys(*told, names, actions.config.num_actions)
+    told, keys = np.concatenate(found)[:LABELLED_STEPS], np.concatenate(held)[:LABELLED_STEPS]
+    tried = [i for i in range(len(names)) if keys[:, i].any()]
+    if not tried:
+        raise DataError(
+            f"{labelled} has no key held in its first {len(told)} steps; "
+            "bring recordings of somebody who plays"
+        )
+    if len(tried) < len(names):
+        never = [name for i, name in enumerate(names) if i not in tried]
+        logger.warning("keys %s stay without an action: no labelled step holds them", never)
+    chosen = map_keys(told, keys[:, tried], [names[i] for i in tried], actions.config.num_actions)
     save_config(replace(load_token_spec(world), key_actions=chosen), world / "world.json")
     return chosen
 

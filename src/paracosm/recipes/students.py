@@ -86,30 +86,30 @@ def chain(
         kind="consistency" if ahead is None else "ode",
         levels=levels,
         teacher_levels=INIT_GRID,
-        loop=_loop(600, 2e-4, ema=0.99, betas=(0.9, 0.98)),
+        loop=_loop(300, 2e-4, ema=0.98, betas=(0.9, 0.98)),
         batch_size=4,
-        clip_frames=20,
+        clip_frames=16,
         **common,
     )
     forcing = self_forcing.SelfForcingStageConfig(
         run=run / "forcing",
         student=init.run / "dynamics",
         real=source,
-        loop=_loop(600, 5e-5, ema=0.95, betas=(0.0, 0.99)),
+        loop=_loop(480, 1e-4, ema=0.95, betas=(0.0, 0.99)),
         critic=OptimConfig(learning_rate=2e-4, warmup_steps=20, betas=(0.0, 0.99)),
         critic_steps=3,
         rollout=RolloutConfig(levels=levels),
         matching=MatchingConfig(guidance=1.5),
         batch_size=4,
         start_frames=4,
-        horizon=12,
+        horizon=10,
         **common,
     )
     fields = {name: getattr(forcing, name) for name in forcing.__dataclass_fields__}
     longer = fields | {
         "run": run / "extend",
         "student": forcing.run / "dynamics",
-        "loop": _loop(120, 2e-5, ema=0.9, betas=(0.0, 0.99)),
+        "loop": _loop(80, 5e-5, ema=0.9, betas=(0.0, 0.99)),
     }
     return Chain(
         kind=kind,

@@ -95,7 +95,7 @@ class DistilInitStage:
         if config.initial is not None:
             begin_with(student, config.initial, ("mask",))
         self.networks: dict[str, nn.Module] = {"dynamics": student}
-        self.blocks: Sequence[nn.Module] = tuple(student.blocks)
+        self.blocks: Sequence[nn.Module] = (*student.blocks, *self.teacher.blocks)
         self.batches = ClipBatches(
             data=config.data,
             tokenizer=config.tokenizer,

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,16 +98,7 @@ def make_case_set(config: CaseSetConfig) -> CaseSet:
                 "most_steps": config.most_steps,
                 "places": [[by_path[episode.path], row] for episode, row, _ in chosen],
                 "training": training,
-                "episodes": {
-                    name: {
-                        "split": "unseen_level" if name.startswith("unseen") else split,
-                        "whole": kept[name] == one.num_frames,
-                        "num_frames": kept[name],
-                        "frames_sha256": hashlib.sha256(one.read_frames(0, kept[name]).tobytes()).hexdigest(),
-                        "recipe": recipe_to_json(one.recipe),
-                    }
-                    for name, one in named.items()
-                },
+                "episodes": _describe(named, kept, split),
             },
         )
         _write_controls(folder / "controls.parquet", named, kept)
@@ -115,6 +107,22 @@ def make_case_set(config: CaseSetConfig) -> CaseSet:
         if config.reader is not None:
             shutil.copytree(config.reader, folder / "reader")
     return load_case_set(config.out)
+
+
+def _describe(
+    named: Mapping[str, EpisodeRef], kept: Mapping[str, int], split: LevelSplit
+) -> dict[str, dict[str, Any]]:
+    """What the set says of each episode: its split, how much is kept, its frames' hash, its recipe."""
+    return {
+        name: {
+            "split": split if name.startswith(MAIN) else "unseen_level",
+            "whole": kept[name] == one.num_frames,
+            "num_frames": kept[name],
+            "frames_sha256": hashlib.sha256(one.read_frames(0, kept[name]).tobytes()).hexdigest(),
+            "recipe": recipe_to_json(one.recipe),
+        }
+        for name, one in named.items()
+    }
 
 
 def _refuse_meeting(

@@ -131,3 +131,23 @@ def test_unknown_parts_and_no_workers_are_refused(config: SuiteConfig) -> None:
         replace(config, parts=frozenset({"memory"}))
     with pytest.raises(ConfigError, match="workers 0 and seed 0 must be at least 1 and 0"):
         replace(config, workers=0)
+
+
+def test_a_difference_is_paired_and_a_worse_world_falls_behind(config: SuiteConfig, tmp_path: Path) -> None:
+    few = replace(config, parts=frozenset({"fidelity"}), unseen=None, limit=3)
+    run_suite(replace(few, world="model:frozen"), tmp_path / "frozen", opener=open_toy)
+    own = replace(few, against=str(tmp_path / "frozen"))
+    figure = run_suite(own, opener=open_toy).figures["difference.fidelity.psnr_db@16"]
+    assert (figure.status, figure.n) == ("ok", 3)
+    assert figure.ci95 is not None
+    assert figure.ci95[0] > 20
+    beside = run_suite(replace(own, against="model:frozen"), tmp_path / "own", opener=open_toy)
+    assert beside.figures["difference.fidelity.psnr_db@16"] == figure
+    assert "This world minus model:frozen" in (tmp_path / "own" / "report.html").read_text()
+
+
+def test_results_on_other_cases_are_not_compared(config: SuiteConfig, tmp_path: Path) -> None:
+    few = replace(config, parts=frozenset({"fidelity"}), unseen=None, limit=1)
+    run_suite(few, tmp_path / "first", opener=open_toy)
+    with pytest.raises(DataError, match=r"cases.seed is 4 here and 0 in .*, so the two cannot be compared"):
+        run_suite(replace(few, seed=4, against=str(tmp_path / "first")), opener=open_toy)

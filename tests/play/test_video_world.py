@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from paracosm.cli.commands_play import PlayCommand, WorldChooser
 from paracosm.convert.matrix_game2_world import ConvertConfig, convert_matrix_game2
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, ControlError, DataError, WorldError
 from paracosm.core.video_spec import VideoPlay
-from paracosm.play.engine import open_model_world
+from paracosm.play.engine import EngineConfig, open_model_world
 from paracosm.play.timeline import count_bytes
 from paracosm.play.video_world import VideoWorld
 from tests import tiny_video
@@ -248,3 +249,12 @@ def test_a_folder_of_all_variants_needs_a_choice(tmp_path):
     with pytest.raises(DataError, match="and the variants universal, gta_drive; give the folder of one"):
         convert_matrix_game2(config)
     assert convert_matrix_game2(replace(config, variant="gta_drive")).variant == "gta_drive"
+
+
+def test_the_player_takes_its_folder_by_name(folder):
+    chooser = WorldChooser(PlayCommand(world=str(folder), engine=EngineConfig(levels=(1.0,))))
+    world = chooser(chooser.name)
+    assert isinstance(world, VideoWorld)
+    assert world.settings.levels == (1.0,)
+    assert chooser.offers()[0].name == chooser.name
+    world.close()

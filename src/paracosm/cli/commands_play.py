@@ -12,6 +12,7 @@ from paracosm.cli.arguments import File, command_line, full_name, parse, show
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.core.errors import ConfigError, ParacosmError, WorldError
 from paracosm.core.figures import make_report
+from paracosm.core.video_spec import is_video_world
 from paracosm.core.world import World
 from paracosm.core.world_spec import WorldSpec, check_parts, load_spec
 from paracosm.play.bench import bench_world
@@ -152,7 +153,7 @@ def find_spec(name: str) -> WorldSpec | None:
     """Return what a neural world's folder says of it, after a look at its files.
 
     Returns:
-        None for other kinds of worlds, and for names that no folder has.
+        None for other kinds of worlds, for streamed ones, and for names that no folder has.
 
     Raises:
         ConfigError: when world.json does not fit or is of a newer format.
@@ -162,7 +163,7 @@ def find_spec(name: str) -> WorldSpec | None:
         return None
     where = name.removeprefix(MODEL)
     folder = bundled_worlds().get(where, Path(where))
-    if not folder.is_dir():
+    if not folder.is_dir() or is_video_world(folder):
         return None
     spec = load_spec(folder)
     check_parts(folder, spec)

@@ -43,7 +43,7 @@ def convert_codec(source: Path, out: Path) -> None:
     """
     diffusers = need("diffusers", EXTRA)
     if source.is_dir():
-        network, info = _from_folder(diffusers.AutoencoderKLWan, source)
+        network, info = _from_folder(diffusers.AutoencoderKLWan, source, low_cpu_mem_usage=False)
         _refuse(source, info["missing_keys"], info["unexpected_keys"])
     else:
         names = need("diffusers.loaders.single_file_utils", EXTRA)
@@ -124,9 +124,9 @@ def image_tower_tensors(published: Mapping[str, Tensor], source: Path) -> dict[s
     return made
 
 
-def _from_folder(cls: Any, source: Path) -> tuple[Any, dict[str, Any]]:
+def _from_folder(cls: Any, source: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
     try:
-        return cls.from_pretrained(source, output_loading_info=True)
+        return cls.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{source} is corrupt, truncated or of another kind ({error}); download it again"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paracosm.core.files import file_hash
+from paracosm.core.video_spec import is_video_world
 from paracosm.core.world_spec import WorldSpec, load_spec
 from paracosm.zoo import bundled_worlds
 
@@ -23,9 +24,11 @@ def world_folder(world: str) -> Path | None:
 
 
 def world_spec(world: str) -> WorldSpec | None:
-    """What world.json of a neural world says; None for other worlds."""
+    """What world.json of a neural world says; None for other worlds, and for streamed ones."""
     folder = world_folder(world)
-    return None if folder is None or not folder.is_dir() else load_spec(folder)
+    if folder is None or not folder.is_dir() or is_video_world(folder):
+        return None
+    return load_spec(folder)
 
 
 def own_part(world: str, part: str) -> Path | None:

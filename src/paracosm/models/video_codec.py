@@ -69,7 +69,9 @@ class VideoCodec:
         """
         diffusers = need("diffusers", EXTRA)
         try:
-            network = diffusers.AutoencoderKLWan.from_pretrained(folder, torch_dtype=dtype)
+            network = diffusers.AutoencoderKLWan.from_pretrained(
+                folder, torch_dtype=dtype, low_cpu_mem_usage=False
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"{folder} is no autoencoder that can be opened ({error}); convert again"

@@ -160,9 +160,10 @@ class GameWorld:
         return measure(Network(file, 2 if name == "motion_smoothness_amt" else 1), clip)
 
     def _walks(self, bench: Bench, case: Case) -> dict[str, Any]:
-        """Mirrored errors and ways, summed over walks: of the world, the true game, and a still picture."""
+        """Mirrored errors and ways, mean over walks: of the world, the true game, and a still picture."""
         rows = {name: np.zeros(3) for name in ("world", "true_game", "copy_last")}
-        for script in gameworld.mirrored_walks(bench.info.controls, self.walk_steps).values():
+        scripts = gameworld.mirrored_walks(bench.info.controls, self.walk_steps)
+        for script in scripts.values():
             rollout = replace(case.rollout, controls=script)
             start = case.rollout.start[-1:]
             true = np.concatenate([start, bench.play_true(rollout)[0]])
@@ -171,7 +172,7 @@ class GameWorld:
             way = gameworld.away_error(true)
             for name, clip in (("world", own), ("true_game", true), ("copy_last", still)):
                 rows[name] += [gameworld.mirror_error(clip), gameworld.away_error(clip), way]
-        return {name: {"walks": row.tolist()} for name, row in rows.items()}
+        return {name: {"walks": (row / len(scripts)).tolist()} for name, row in rows.items()}
 
 
 def _depth(bench: Bench, case: Case) -> dict[str, Any]:

@@ -28,10 +28,10 @@ from paracosm.train.stages.latent_actions import LatentActionsStageConfig
 from paracosm.train.stages.maskgit import FinishedActions, MaskGITStageConfig, ParallelActions
 from paracosm.train.stages.tokenizer_vq import TokenizerVQStageConfig
 
-CLIP_FRAMES = 16
-"""Frames of a clip and of memory, everywhere in the paper."""
-LATENT_WIDTH = 32
-"""Numbers of a token's and of an action's vector, everywhere in the paper."""
+from . import coinrun
+
+CLIP_FRAMES, LATENT_WIDTH = 16, 32
+"""Everywhere in the paper: frames of a clip and of memory; numbers of a token's and of an action's vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +164,11 @@ def describe(
         dynamics_loop: how long the dynamics trains.
         batches: clips a step of the three stages.
     """
-    quantizer = VQConfig(codes=sizes.num_actions, width=LATENT_WIDTH)
     actions = LatentActionsConfig(
         input=PixelInput(height=sizes.height, width=sizes.width, patch=sizes.action_patch),
         encoder=sizes.action_encoder,
         decoder=sizes.action_decoder,
-        quantizer=quantizer,
+        quantizer=VQConfig(codes=sizes.num_actions, width=LATENT_WIDTH),
         window=CLIP_FRAMES - 1,
         draws="frame",
     )
@@ -295,7 +294,6 @@ def coinrun_case_study(run: Path) -> GenieRecipe:
     )
     # The appendix prints no optimiser of its own: those of tables 8 and 9.
     dynamics_optim = replace(PAPER_DYNAMICS_OPTIM, decay_steps=195_000)
-    game = CoinRunConfig()
     recordings = {
         "train": RecordConfig(
             world="game:coinrun",
@@ -309,11 +307,11 @@ def coinrun_case_study(run: Path) -> GenieRecipe:
             split="train",
         )
     }
-    recipe = GenieRecipe(
+    return GenieRecipe(
         name="genie-coinrun",
         description="CoinRun under six latent actions, learnt from random play without its keys.",
         recordings=recordings,
-        games={"train": game},
+        games={"train": CoinRunConfig()},
         sampler=SamplerConfig(num_passes=25, temperature=1.0),
         **describe(
             run,
@@ -325,18 +323,14 @@ def coinrun_case_study(run: Path) -> GenieRecipe:
             batches=(48, 36, 36),
         ),
     )
-    return recipe
 
 
 def small(run: Path) -> GenieRecipe:
     """The bundled world `coinrun-latent`: hours on two cores, from the recordings of the coinrun recipe.
 
-    Deviations from the paper, each for two slow cores: 64 tokens a frame, a wider past in time than in depth,
-    actions before the dynamics and not beside it, a clean corrupted past in training, and the latent action
-    model draws the change of a frame and not the frame.
+    Other than the paper, for two slow cores: 64 tokens a frame, actions before the dynamics and not beside it,
+    a clean corrupted past in training, and latent actions that draw a frame's change and not the frame.
     """
-    from . import coinrun
-
     tokens, actions = stack(256, 2, 2, 64, 768), stack(256, 2, 2, 64, 512)
     sizes = Sizes(
         height=64,
@@ -362,14 +356,13 @@ def small(run: Path) -> GenieRecipe:
         dynamics_loop=replace(loop, num_steps=20_000, optim=replace(optim, decay_steps=5000)),
         batches=(8, 16, 6),
     )
-    made = _for_two_cores(made)
     return GenieRecipe(
         name="coinrun-latent",
         description="A neural CoinRun under six actions that were found by watching; it never saw a key.",
         recordings=coinrun.recordings(run),
         games=dict.fromkeys(coinrun.recordings(run), coinrun.game()),
         sampler=SamplerConfig(num_passes=4, temperature=1.0),
-        **made,
+        **_for_two_cores(made),
     )
 
 

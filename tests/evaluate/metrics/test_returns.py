@@ -24,12 +24,13 @@ def test_turns_add_up_and_come_back() -> None:
     yaws = [control.look[0] for control in turn.controls]
     assert sum(yaws) == pytest.approx(0.0)
     assert sum(yaws[: turn.farthest]) == pytest.approx(90.0)
+    assert (turn.settle, yaws[:10]) == (10, [0.0] * 10)
     assert max(yaws) <= 6.0
-    assert len(turn.controls) == 15 + 10 + 15
+    assert len(turn.controls) == 10 + 15 + 10 + 15
     assert turn.seconds_away == pytest.approx(4.0)
     whole = walks["turn_360deg"]
     assert sum(control.look[0] for control in whole.controls) == pytest.approx(360.0)
-    assert whole.farthest == 30
+    assert whole.farthest == 10 + 30
 
 
 def test_walks_undo_each_key_and_loops_close() -> None:

@@ -313,10 +313,10 @@ STABILITY = (
 MEMORY = (
     MetricCard(
         name="memory.score",
-        formula="gate · max(0, 1 - d(first view, return view) / d(two random views)); gate = min(1, "
-        "d(first, farthest) / half of the true game's); d is the root mean square over coarse colours and "
-        "edges on 6 x 8 cells; walks that the true game leaves by (a quarter of the random distance) and "
-        "comes back from (half of it)",
+        formula="After a second of rest: gate · max(0, 1 - d(first view, return view) / d(two random "
+        "views)); gate = min(1, d(first, farthest) / half of the true game's); d is the root mean square "
+        "over coarse colours and edges on 6 x 8 cells; walks that the true game leaves by (a quarter of "
+        "the random distance) and comes back from (half of it)",
         unit="score",
         low=0,
         high=1,
@@ -346,7 +346,8 @@ MEMORY = (
     ),
     MetricCard(
         name="memory.return_ratio",
-        formula="d(first view, return view) / d(two random views), without the gate",
+        formula="d(first view, return view) / d(two random views), without the gate; d to the true first "
+        "view where that is larger",
         unit="ratio",
         low=0,
         high=None,

@@ -20,6 +20,10 @@ OPPOSITES = (("forward", "back"), ("right", "left"), ("up", "down"))
 """Keys that undo each other, where a world has both."""
 LOOP_TURN_DEG = 90.0
 """Turn at each corner of a loop."""
+SETTLE_SECONDS = 1.0
+"""A player of Doom who ran has slid to a stop by then."""
+REST_SECONDS = 0.5
+"""Standing still between the legs of a walk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,7 @@ class Walk:
         name: stable, e.g. "turn_90deg_wait_1s".
         family: "turn" (away and back), "full_turn", "walk" (out and back) or "loop".
         controls: all of them.
+        settle: idle steps before the walk, until momentum is gone; the frame after them is the first view.
         farthest: how many controls lead to the farthest point.
         seconds_away: from leaving to coming back.
     """
@@ -37,6 +42,7 @@ class Walk:
     name: str
     family: str
     controls: tuple[Control, ...]
+    settle: int
     farthest: int
     seconds_away: float
 
@@ -80,15 +86,15 @@ def full_turn(space: ControlSpace, fps: float) -> Walk:
 
 
 def out_and_back(out: str, back: str, seconds: float, fps: float) -> Walk:
-    """Hold a key, stand still for a quarter of a second, hold its opposite as long, stand still again."""
-    steps, rest = max(1, round(seconds * fps)), max(1, round(fps / 4))
+    """Hold a key, stand still for half a second, hold its opposite as long, stand still again."""
+    steps, rest = max(1, round(seconds * fps)), max(1, round(REST_SECONDS * fps))
     controls = (*(Control({out}),) * steps, *(IDLE,) * rest, *(Control({back}),) * steps, *(IDLE,) * rest)
     return _walk(f"{out}_{back}_{seconds:g}s", "walk", controls, steps + rest, fps)
 
 
 def square_loop(space: ControlSpace, fps: float, seconds: float = 0.5) -> Walk:
     """Walk four equal sides with a right angle after each: back at the start, looking as before."""
-    steps, rest = max(1, round(seconds * fps)), max(1, round(fps / 4))
+    steps, rest = max(1, round(seconds * fps)), max(1, round(REST_SECONDS * fps))
     side = (*(Control({"forward"}),) * steps, *(IDLE,) * rest, *_turn(space, LOOP_TURN_DEG))
     return _walk(f"loop_{seconds:g}s", "loop", side * 4, 2 * len(side), fps)
 
@@ -154,6 +160,12 @@ def _turn(space: ControlSpace, angle_deg: float) -> tuple[Control, ...]:
 
 
 def _walk(name: str, family: str, controls: tuple[Control, ...], farthest: int, fps: float) -> Walk:
+    settle = max(1, round(SETTLE_SECONDS * fps))
     return Walk(
-        name=name, family=family, controls=controls, farthest=farthest, seconds_away=len(controls) / fps
+        name=name,
+        family=family,
+        controls=((IDLE,) * settle + controls),
+        settle=settle,
+        farthest=settle + farthest,
+        seconds_away=len(controls) / fps,
     )

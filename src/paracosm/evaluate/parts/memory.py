@@ -58,16 +58,13 @@ class Memory:
         """Take one walk in both worlds."""
         cases = bench.cases(self.num_cases, START_STEPS, near=True)
         walks = {walk.name: walk for walk in make_walks(bench.info.controls, bench.info.fps)}
-        walk, start = walks[unit.data["walk"]], cases[unit.case].rollout.start[-1]
+        walk = walks[unit.data["walk"]]
         rollout = replace(cases[unit.case].rollout, controls=walk.controls)
         real, told = bench.play_true(rollout)
         if any(one.get("ended") for one in told):
             raise SkippedUnitError("the episode ends on the way in the true game")
         apart = random_view_gap([case.rollout.start[-1] for case in cases.values()])
-        gaps = {
-            who: _gaps(clip, start, walk)
-            for who, clip in (("world", bench.play(rollout)), ("true_game", real))
-        }
+        gaps = {who: _gaps(clip, walk) for who, clip in (("world", bench.play(rollout)), ("true_game", real))}
         away, back = gaps["true_game"]
         judged = apart > 0 and back <= COMES_BACK * apart and away >= LEAVES * apart
         return UnitResult(
@@ -104,11 +101,15 @@ START_STEPS = 8
 """Steps that a case must have behind its start; the walks bring their own controls."""
 
 
-def _gaps(clip: np.ndarray, start: np.ndarray, walk: Walk) -> tuple[float, float]:
-    """Distance of the farthest view and of the last view to the first."""
-    views = np.stack([clip[walk.farthest - 1], clip[-1]])
-    away, back = view_gap(views, np.stack([start, start]))
-    return float(away), float(back)
+def _gaps(clip: np.ndarray, real: np.ndarray, walk: Walk) -> tuple[float, float]:
+    """Distance of the farthest view to the first, and of the last view to the first or to the true first.
+
+    The larger of the latter two counts: a world that has become noise or grey is always like itself.
+    """
+    first, true_first = clip[walk.settle - 1], real[walk.settle - 1]
+    views = np.stack([clip[walk.farthest - 1], clip[-1], clip[-1]])
+    away, back, true_back = view_gap(views, np.stack([first, first, true_first]))
+    return float(away), float(max(back, true_back))
 
 
 def _tally(results: Sequence[Result], kind: str, better: bool) -> Tally:

@@ -328,8 +328,8 @@ def coinrun_case_study(run: Path) -> GenieRecipe:
 def small(run: Path) -> GenieRecipe:
     """The bundled world `coinrun-latent`: hours on two cores, from the recordings of the coinrun recipe.
 
-    Other than the paper, for two slow cores: 64 tokens a frame, actions before the dynamics and not beside it,
-    a clean corrupted past in training, and latent actions that draw a frame's change and not the frame.
+    Unlike the paper, for two slow cores: 64 tokens a frame, actions before the dynamics and not beside it, a
+    clean corrupted past in training, and latent actions that draw a frame's change and not the frame.
     """
     tokens, actions = stack(256, 2, 2, 64, 768), stack(256, 2, 2, 64, 512)
     sizes = Sizes(

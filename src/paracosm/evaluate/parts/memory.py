@@ -64,7 +64,10 @@ class Memory:
         if any(one.get("ended") for one in told):
             raise SkippedUnitError("the episode ends on the way in the true game")
         apart = random_view_gap([case.rollout.start[-1] for case in cases.values()])
-        gaps = {who: _gaps(clip, walk) for who, clip in (("world", bench.play(rollout)), ("true_game", real))}
+        gaps = {
+            who: _gaps(clip, real, walk)
+            for who, clip in (("world", bench.play(rollout)), ("true_game", real))
+        }
         away, back = gaps["true_game"]
         judged = apart > 0 and back <= COMES_BACK * apart and away >= LEAVES * apart
         return UnitResult(

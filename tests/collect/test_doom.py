@@ -102,6 +102,16 @@ def test_an_episode_is_the_same_whatever_was_played_before(world: DoomWorld) -> 
         assert digest([world.reset(5), *play(world, controls)]) == first
 
 
+def test_a_shot_while_walking_looks_alike_whatever_was_played_before(world: DoomWorld) -> None:
+    walk, shoot = Control({"forward", "right"}), Control({"forward", "right", "attack"})
+    controls = [walk, *[shoot] * 8]
+    first = digest([world.reset(5), *play(world, controls)])
+    for length in (4, 7, 20, 33):
+        world.reset(9)
+        play(world, [Control({"forward"})] * length)
+        assert digest([world.reset(5), *play(world, controls)]) == first
+
+
 def test_a_restored_snapshot_replays_the_same_bytes(world: DoomWorld) -> None:
     world.reset(2)
     before = play(world, random_controls(40, seed=2))

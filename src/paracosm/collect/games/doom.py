@@ -54,12 +54,13 @@ RENDER_SIZES: Mapping[tuple[int, int], str] = {
     (640, 480): "RES_640X480",
 }
 
-WARM_UP_TICS = (44, 1, 3)
-"""Tics played before the first frame: let the warp land and the weapon come up, turn, let the view settle.
+WARM_UP_TICS = (24, 20, 1, 3)
+"""Tics played before the first frame: let the warp land and the weapon come up, watch it, turn, let the view
+settle.
 
 The engine ignores turns during its first seven tics, and it carries the weapon's swing over from the episode
-before: it dies away, one unit a tic, only after the weapon is up. 48 tics make every episode begin alike.
-"""
+before: that dies away by one unit of at most 16 with each picture that is drawn, so some tics are drawn one by
+one. Only then do all episodes begin alike."""
 
 BUTTONS = (
     "MOVE_FORWARD",
@@ -262,8 +263,10 @@ class DoomWorld:
         if x is not None:
             self._game.send_game_command(f"warp {x:g} {y:g}")
         idle = [0.0] * (len(KEYS) + 2)
-        rise, turn_tics, settle = WARM_UP_TICS
+        rise, watch, turn_tics, settle = WARM_UP_TICS
         self._game.make_action(idle, rise)
+        for _ in range(watch):
+            self._game.make_action(idle, 1)
         angle = self._game.get_game_variable(self._vizdoom.GameVariable.CAMERA_ANGLE)
         turn = (compass - (90.0 - angle) + 180.0) % 360.0 - 180.0
         self._game.make_action([*idle[:-2], turn, 0.0], turn_tics)

@@ -89,7 +89,8 @@ def test_players_are_made_by_name() -> None:
     assert isinstance(make_policy("game:counting", "idle"), IdlePolicy)
     assert isinstance(make_policy("gym:CartPole-v1", "sticky"), StickyRandom)
     with pytest.raises(
-        ControlError, match=r'no policy "genius" for this world; choose one of explorer, mixed, sticky, random, idle'
+        ControlError,
+        match=r'no policy "genius" for this world; choose one of explorer, mixed, sticky, random, idle',
     ):
         make_policy("game:doom", "genius")
 

@@ -246,7 +246,8 @@ def test_a_worker_that_dies_is_told_and_nothing_half_is_left(tmp_path: Path) -> 
 
 def test_an_error_in_a_worker_keeps_its_text(tmp_path: Path) -> None:
     with pytest.raises(
-        ControlError, match=r'there is no policy "explorer" for this world; choose one of sticky, random, idle'
+        ControlError,
+        match=r'there is no policy "explorer" for this world; choose one of sticky, random, idle',
     ):
         record(make_config(tmp_path, workers=2, policy="explorer"), open_world, make_policy)
 

@@ -69,9 +69,7 @@ def measure_meaning(actions: np.ndarray, controls: np.ndarray, num_actions: int)
     )
 
 
-def map_keys(
-    actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_actions: int
-) -> dict[str, int]:
+def map_keys(actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_actions: int) -> dict[str, int]:
     """Choose for each real key the learnt action that goes with it most, from labelled steps.
 
     It is the action whose share of steps with the key exceeds its share of steps without by most, so that a

@@ -119,9 +119,7 @@ class Acceptance:
         if critic is not None:
             seen = [line["loss_critic"] for line in self._run.read_log() if "loss_critic" in line]
             if seen and critic > config.critic_growth * min(seen):
-                return (
-                    f"loss_critic {critic:.3g} is {config.critic_growth:g} times its least {min(seen):.3g}"
-                )
+                return f"loss_critic {critic:.3g} is {config.critic_growth:g} times its least {min(seen):.3g}"
         low, high = config.motion_share
         motion = row.get("motion_share")
         if motion is not None and not low <= motion <= high:

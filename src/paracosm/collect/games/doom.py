@@ -59,8 +59,8 @@ WARM_UP_TICS = (24, 20, 1, 3)
 settle.
 
 The engine ignores turns during its first seven tics, and it carries the weapon's swing over from the episode
-before: that dies away by one unit of at most 16 with each picture that is drawn, so some tics are drawn one by
-one. Only then do all episodes begin alike."""
+before: that dies away by one unit of at most 16 with each picture that is drawn, so some tics are drawn one
+by one. Only then do all episodes begin alike."""
 
 BUTTONS = (
     "MOVE_FORWARD",

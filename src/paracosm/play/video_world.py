@@ -218,14 +218,15 @@ class VideoWorld:
             WorldError: before reset or after close.
         """
         self._spec.controls.check(control)
-        moment = self._need_moment()
-        assert self._frame is not None, "a world that has begun has shown a frame"
+        moment, shown = self._need_moment(), self._frame
+        assert shown is not None, "a world that has begun has shown a frame"
         moment = replace(moment, since=(*moment.since, control))
         while not moment.frames:
             moment = self._decode(moment) if moment.latents else self._dream(moment)
         image, *rest = moment.frames
         self._moment = replace(moment, frames=tuple(rest))
-        self._frame = _show(image, self._frame.index + 1)
+        # a player who leaves may close the world while it dreams: the frame before is asked for no more
+        self._frame = _show(image, shown.index + 1)
         return self._frame
 
     def snapshot(self) -> Snapshot:

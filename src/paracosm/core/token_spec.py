@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from .config import from_json
 from .controls import ControlSpace
 from .errors import ConfigError, DataError
-from .files import file_hash, read_json
-from .world_spec import WEIGHTS_FILE, WorldParts
+from .world_spec import WorldParts, check_weights, kind_of, read_spec
 
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
@@ -100,10 +98,7 @@ class TokenStarts:
 
 def is_token_world(folder: Path) -> bool:
     """Whether a folder's world.json is of this kind."""
-    if not (folder / "world.json").is_file():
-        return False
-    document = read_json(folder / "world.json")
-    return isinstance(document, dict) and document.get("kind") == KIND
+    return kind_of(folder) == KIND
 
 
 def load_token_spec(folder: Path) -> TokenWorldSpec:
@@ -113,28 +108,9 @@ def load_token_spec(folder: Path) -> TokenWorldSpec:
         DataError: when a file is missing or of other weights.
         ConfigError: when it is of a newer format or does not fit; names the key.
     """
-    path = folder / "world.json"
-    document: Any = read_json(path)
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ConfigError(
-            f"{path} has format_version {version}, this version reads up to {FORMAT_VERSION}; "
-            "upgrade paracosm"
-        )
-    try:
-        spec = from_json(TokenWorldSpec, document)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    spec = read_spec(folder, TokenWorldSpec, FORMAT_VERSION)
     for part in (spec.parts.tokenizer, spec.parts.dynamics):
-        weights = folder / part.folder / WEIGHTS_FILE
-        if not weights.is_file():
-            raise DataError(f"{weights} is missing; copy the whole world folder or build the world again")
-        found = file_hash(weights)
-        if found != part.weights:
-            raise DataError(
-                f"{weights} has the hash {found}, world.json says {part.weights}: the weights were changed "
-                "or cut off; copy the world folder again or build the world again"
-            )
+        check_weights(folder, part, "build the world again")
     return spec
 
 

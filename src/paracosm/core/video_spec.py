@@ -14,17 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from .config import from_json
 from .controls import Control, ControlSpace
 from .errors import ConfigError, DataError
-from .files import file_hash, read_json
-from .world_spec import WEIGHTS_FILE, Part
+from .world_spec import Part, check_weights, kind_of, read_spec
 
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
@@ -158,40 +156,18 @@ class VideoWorldSpec:
 
 def is_video_world(folder: Path) -> bool:
     """Whether a folder's world.json is of this kind."""
-    if not (folder / "world.json").is_file():
-        return False
-    document = read_json(folder / "world.json")
-    return isinstance(document, dict) and document.get("kind") == KIND
+    return kind_of(folder) == KIND
 
 
 def load_video_spec(folder: Path) -> VideoWorldSpec:
-    """Read world.json and check that its transformer is the one it was written for.
+    """Read world.json and check that the networks are those it was written for.
 
     Raises:
         DataError: when a file is missing or of other weights.
         ConfigError: when it is of a newer format or does not fit; names the key.
     """
-    path = folder / "world.json"
-    document: Any = read_json(path)
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ConfigError(
-            f"{path} has format_version {version}, this version reads up to {FORMAT_VERSION}; "
-            "upgrade paracosm"
-        )
-    try:
-        spec = from_json(VideoWorldSpec, document)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    weights = folder / spec.parts.dynamics.folder / WEIGHTS_FILE
-    if not weights.is_file():
-        raise DataError(f"{weights} is missing; copy the whole world folder or convert again")
-    found = file_hash(weights)
-    if found != spec.parts.dynamics.weights:
-        raise DataError(
-            f"{weights} has the hash {found}, world.json says {spec.parts.dynamics.weights}: the weights "
-            "were changed or cut off; copy the world folder again or convert again"
-        )
+    spec = read_spec(folder, VideoWorldSpec, FORMAT_VERSION)
+    check_weights(folder, spec.parts.dynamics, "convert again")
     return spec
 
 

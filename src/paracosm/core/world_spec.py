@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -28,6 +28,7 @@ from .files import file_hash, read_json
 
 FORMAT_VERSION = 1
 """Raised when world.json or the graphs' inputs change their meaning."""
+Spec = TypeVar("Spec")
 Arithmetic = Literal["float32", "int8"]
 """How the matrices of the dynamics' layers are multiplied in play: in floating point, or in bytes, for
 weights stored as bytes."""
@@ -164,7 +165,17 @@ class Starts:
 
 
 def load_spec(folder: Path) -> WorldSpec:
-    """Read world.json.
+    """Read world.json; see :func:`read_spec`."""
+    return read_spec(folder, WorldSpec, FORMAT_VERSION)
+
+
+def read_spec(folder: Path, spec_class: type[Spec], newest: int) -> Spec:
+    """Read world.json as a world of one kind.
+
+    Args:
+        folder: of the world.
+        spec_class: what its world.json describes.
+        newest: format version of that kind up to which this version reads.
 
     Raises:
         DataError: when the folder or the file is missing or is not JSON.
@@ -177,15 +188,22 @@ def load_spec(folder: Path) -> WorldSpec:
     version = document.get("format_version") if isinstance(document, dict) else None
     if not isinstance(version, int):
         raise ConfigError(f"{path} has no format_version; it is no neural world of this project")
-    if version > FORMAT_VERSION:
+    if version > newest:
         raise ConfigError(
-            f"{path} has format_version {version}, this version reads up to {FORMAT_VERSION}; "
-            "upgrade paracosm"
+            f"{path} has format_version {version}, this version reads up to {newest}; upgrade paracosm"
         )
     try:
-        return from_json(WorldSpec, document)
+        return from_json(spec_class, document)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def kind_of(folder: Path) -> str:
+    """Kind that a folder's world.json names; "" for the ordinary kind, which names none, and for no world."""
+    if not (folder / "world.json").is_file():
+        return ""
+    document = read_json(folder / "world.json")
+    return str(document.get("kind", "")) if isinstance(document, dict) else ""
 
 
 def check_parts(folder: Path, spec: WorldSpec) -> None:
@@ -195,15 +213,29 @@ def check_parts(folder: Path, spec: WorldSpec) -> None:
         DataError: names the file and what to do.
     """
     for part in (spec.parts.tokenizer, spec.parts.dynamics):
-        path = folder / part.folder / WEIGHTS_FILE
-        if not path.is_file():
-            raise DataError(f"{path} is missing; copy the whole world folder or build the world again")
-        found = file_hash(path)
-        if found != part.weights:
-            raise DataError(
-                f"{path} has the hash {found}, world.json says {part.weights}: the weights were changed or "
-                "cut off; copy the world folder again or run paracosm export"
-            )
+        check_weights(folder, part, "run paracosm export")
+
+
+def check_weights(folder: Path, part: Part, remedy: str) -> None:
+    """Refuse a part whose weights are missing or are not those that the world was written with.
+
+    Args:
+        folder: of the world.
+        part: one of its networks.
+        remedy: what makes the part anew, e.g. "run paracosm export".
+
+    Raises:
+        DataError: names the file and what to do.
+    """
+    path = folder / part.folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise DataError(f"{path} is missing; copy the whole world folder or {remedy}")
+    found = file_hash(path)
+    if found != part.weights:
+        raise DataError(
+            f"{path} has the hash {found}, world.json says {part.weights}: the weights were changed or "
+            f"cut off; copy the world folder again or {remedy}"
+        )
 
 
 def load_starts(folder: Path, spec: WorldSpec) -> Starts:

@@ -2,7 +2,7 @@
 
 ``int8`` keeps every weight of two or more axes as int8 plus one float32 scale for each row of its first axis
 (an output channel), named ``NAME:scale`` and shaped to multiply; all else is kept in half precision. It
-halves a world's download once more; arithmetic stays float32. This file does NOT know models.
+halves a world's download once more. This file does NOT know models, nor how weights are multiplied in play.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bundled Doom: 64 x 48, 17.5 steps a second, one level of four rooms known by heart.
+"""The bundled Doom: 64 x 48, 17.5 steps a second, one level of four rooms.
 
 A turn is at most 6 degrees a step. Held-out episodes are on the same level from other starts; unseen levels
 are recorded beside them as a separate line.
@@ -19,8 +19,8 @@ from . import small
 from .street import Street
 
 LEVEL = LevelConfig(rows=2, columns=2, extra_links=1.0, max_floor=24, texture_scale=2.0)
-"""Four rooms in a ring, painted large: what one core can learn by heart in two hours. Nine rooms in fine
-textures were still a blur after as long."""
+"""Four rooms in a ring, painted large: narrow enough for a network of this size. Nine rooms in fine textures
+were still a blur after two hours of one core."""
 LEVEL_SEEDS = (94,)
 """The level that the bundled world knows: a blue, an orange, a steel and a tan room, with a door, a corridor
 and two stairs."""
@@ -88,7 +88,7 @@ def street(run: Path) -> Street:
         run=run,
         name="doom",
         description=(
-            "A neural Doom: four rooms known by heart, dreamt frame by frame from your keys and mouse."
+            "A neural Doom: one level of four rooms, dreamt frame by frame from your keys and mouse."
         ),
         recordings=recordings(run),
         games=games(),

@@ -1,9 +1,10 @@
 """Products of a layer's input with its weights, in floating point or in bytes.
 
 A frame in play has a dozen tokens, so a pass costs what reading its weights costs: weights stored as bytes
-are also multiplied as bytes (``benchmarks/byte_products.py`` measures the gain). The input is rounded to 8 bits too, with one scale and one
-zero point a product, as ONNX Runtime's DynamicQuantizeMatMul does it; the torch function computes the same
-numbers up to the order of sums. This file does NOT know how weights are stored.
+are also multiplied as bytes (``benchmarks/byte_products.py`` measures the gain). The input is rounded to
+8 bits too, with one scale and one zero point a product, as ONNX Runtime's DynamicQuantizeMatMul does it; the
+torch function computes the same numbers up to the order of sums. This file does NOT know how weights are
+stored.
 """
 
 from __future__ import annotations

@@ -141,8 +141,9 @@ def stage_cost(config: Any) -> StageCost:
         raise ConfigError(f"{type(config).__name__} cannot be planned; stages that can: {known}")
     found = _trace_by_depth(config, trace) if type(config) in _STACKS else _trace(*trace(config))
     size = found.parameters * FLOAT_BYTES
-    # bf16 halves what is kept for the backward pass; weights, averages and sums stay in float32
-    activations = found.saved_bytes // (2 if config.loop.precision == "bf16" else 1)
+    # bf16, which auto is on every listed card, halves what is kept for the backward pass; weights, averages
+    # and sums stay in float32
+    activations = found.saved_bytes // (1 if config.loop.precision == "fp32" else 2)
     return StageCost(
         parameters=found.parameters,
         flops_per_step=found.step_flops * config.loop.accumulate,

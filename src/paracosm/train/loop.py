@@ -26,6 +26,7 @@ from paracosm.core.rng import sub_seed
 from paracosm.core.run_dir import RunDir
 
 from .optim import OptimConfig, learning_rate, make_optimizer, update_average
+from .precision import Precision, autocast, choose_precision
 from .state import load_state, save_state
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ class LoopConfig:
     """optimiser and schedule"""
     accumulate: int = 1
     """batches whose gradients make one step"""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """type of matrix products; weights and sums stay float32"""
+    precision: Precision = "auto"
+    """type of matrix products; auto is bf16 where the device has it in hardware, else fp32; weights and sums
+    stay float32"""
     device: str = "cpu"
     """torch device; "cuda" is written but not yet run on a GPU"""
     num_threads: int = 0
@@ -166,6 +168,7 @@ def train(
         for block in stage.blocks:
             block.compile(dynamic=False)
     step = _resume(run, networks, averages, optimizers)
+    logger.info("%s multiplies in %s", run.path, choose_precision(config.precision, config.device))
     line = progress(name, config.num_steps, start=step)
     sink = _Sink(run, config, watch, averages)
     saved_at = time.monotonic()
@@ -240,10 +243,9 @@ def _take_step(stage: Stage, config: LoopConfig, learner: _Learner, step: int) -
     for group in optimizer.param_groups:
         group["lr"] = rate
     sums: dict[str, Tensor] = {}
-    device_type = torch.device(config.device).type
     for part in range(config.accumulate):
         generator = torch.Generator().manual_seed(sub_seed(config.seed, "noise", step, part))
-        with torch.autocast(device_type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with autocast(config.precision, config.device):
             loss, metrics = stage.loss(step, part, generator)
         (loss / config.accumulate).backward()
         for key, value in {f"loss{learner.suffix}": loss.detach(), **metrics}.items():

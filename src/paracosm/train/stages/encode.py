@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from paracosm.data.reader import Dataset
 from paracosm.models.base import weights_hash
 from paracosm.models.pixels import to_pixels
 from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.train.precision import Precision, autocast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class EncodeStageConfig:
     """frames encoded at once"""
     num_threads: int = 0
     """torch threads; 0 leaves them as they are"""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """type of matrix products; bf16 is several times as fast, its error is far below the noise of training"""
+    precision: Precision = "auto"
+    """type of matrix products; the error of bf16 is far below the noise of training"""
 
 
 def open_store(dataset: Dataset, tokenizer: Path) -> LatentStore:
@@ -55,7 +55,7 @@ def main(config: EncodeStageConfig, progress: ProgressMaker = no_progress) -> Pa
     line = progress("encode", len(dataset.episodes), unit="episode")
     for done, episode in enumerate(dataset.episodes, 1):
         if not store.has(episode):
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+            with autocast(config.precision, "cpu"):
                 latents = encode_clip(tokenizer, np.ascontiguousarray(episode.frames), config.batch_size)
             store.write(episode, latents)
         line.update(done)

@@ -20,6 +20,7 @@ from paracosm.data.reader import Dataset
 from paracosm.models.base import weights_hash
 from paracosm.models.pixels import to_pixels
 from paracosm.models.tokenizer_vq import TokenizerVQ
+from paracosm.train.precision import autocast
 
 from .tokenizer_vq import check_frame_size
 
@@ -90,8 +91,8 @@ def run_in_pieces(
     for first in range(0, len(frames), piece_frames):
         begin = max(0, first - lead)
         piece = torch.from_numpy(frames[begin : first + piece_frames].copy())
-        # bf16 halves the time and moves a code only where two are equally near
-        with torch.autocast("cpu", torch.bfloat16):
+        # bf16 moves a code only where two are equally near
+        with autocast("auto", "cpu"):
             made = function(to_pixels(piece[None]))
         parts.append(made[0, first - begin :].numpy())
     return np.concatenate(parts)

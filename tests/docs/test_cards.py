@@ -1,16 +1,61 @@
-"""The figures in a model card are those of the stored report."""
+"""Figures of bundled worlds, in cards and pages, are those of the stored reports."""
+
+import re
 
 import pytest
 
-from benchmarks.cards import BEGIN, END, card_file, figures_table, fresh_card, report_file
-from paracosm.core.figures import Figure, Report, not_computed, read_report
+from benchmarks.cards import (
+    BEGIN,
+    END,
+    FOLDER,
+    HEAD_BEGIN,
+    HEAD_END,
+    HEADLINES,
+    REPORTS,
+    ROOT,
+    card_file,
+    figures_table,
+    fresh_documents,
+    fresh_text,
+    headlines_table,
+    pages,
+)
+from paracosm.core.figures import Figure, Report, not_computed
 from paracosm.zoo import bundled_worlds
 
+MEASURED = re.compile(r"\d[\d.,]*\s*(dB|frames/s|frames a second|ms|%)(?!\w)")
+"""What reads like a measured number."""
 
-@pytest.mark.parametrize("world", sorted(bundled_worlds()))
-def test_a_card_shows_the_stored_report(world: str) -> None:
-    card = card_file(bundled_worlds()[world]).read_text()
-    assert card == fresh_card(card, figures_table(world, read_report(report_file(world))))
+
+def report_of(figures: dict[str, Figure]) -> Report:
+    return Report(
+        command="paracosm evaluate doom",
+        commit="abc",
+        hardware={"cores": 2, "cpu": "x"},
+        seeds=(0,),
+        figures=figures,
+    )
+
+
+def test_every_card_and_page_shows_the_stored_reports() -> None:
+    documents = fresh_documents()
+    assert {card_file(folder) for folder in bundled_worlds().values()} <= set(documents)
+    assert ROOT / "README.md" in pages()
+    for file, text in documents.items():
+        assert file.read_text() == text, f"{file.relative_to(ROOT)} is stale; run: python -m benchmarks.cards"
+
+
+def test_every_bundled_world_has_a_stored_report() -> None:
+    assert set(REPORTS) == set(bundled_worlds())
+    assert all((FOLDER / name).is_file() for name in REPORTS.values())
+
+
+def test_the_readme_tells_no_measured_number_outside_the_markers() -> None:
+    text = (ROOT / "README.md").read_text()
+    outside = text.partition(HEAD_BEGIN)[0] + text.partition(HEAD_END)[2]
+    assert MEASURED.search("reaches 31.5 dB")
+    assert not MEASURED.search("64 pixels a side")
+    assert [found[0] for found in MEASURED.finditer(outside)] == []
 
 
 def test_a_table_tells_values_anchors_targets_and_what_was_not_computed() -> None:
@@ -20,18 +65,33 @@ def test_a_table_tells_values_anchors_targets_and_what_was_not_computed() -> Non
         ),
         "control.keys_share_of_ceiling": not_computed("skipped", "no reader"),
     }
-    report = Report(
-        command="paracosm evaluate doom",
-        commit="abc",
-        hardware={"cores": 2, "cpu": "x"},
-        seeds=(0,),
-        figures=figures,
-    )
-    table = figures_table("doom", report)
+    table = figures_table("doom", report_of(figures))
     assert "| tokenizer.psnr_db | 27.5 dB | 27 to 28 | 8 |  | 12 |  |  | >= 28 **missed** |" in table
-    assert "| control.keys_share_of_ceiling | skipped |" in table
+    assert "| control.keys_share_of_ceiling | skipped | | | | | | | no reader; >= 0.9 not measured |" in table
+
+
+def test_headlines_tell_world_value_interval_and_bar_and_leave_out_what_has_no_meaning() -> None:
+    doom = report_of({
+        "tokenizer.psnr_db": Figure(value=28.25, unit="dB", n=8, ci95=(27.0, 29.0)),
+        "control.keys_share_of_ceiling": not_computed("skipped", "no reader"),
+        "control.f1.forward": Figure(value=0.5, unit="F1"),
+    })  # fmt: skip
+    coinrun = report_of({"control.turn_share_of_ceiling": not_computed("undefined", "no camera", "share")})
+    table = headlines_table({"doom": doom, "coinrun": coinrun})
+    words = HEADLINES["tokenizer.psnr_db"]
+    assert f"| doom | {words} (`tokenizer.psnr_db`) | 28.2 dB | 27 to 29 | 8 | >= 28 met |" in table
+    assert "| skipped: no reader | | | >= 0.9 not measured |" in table
+    assert "f1.forward" not in table
+    assert "turn_share" not in table
+    assert "- doom: `paracosm evaluate doom` at commit abc" in table
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
     card = f"# A\n\n{BEGIN}\nold\n{END}\n\nafter\n"
-    assert fresh_card(card, "new") == f"# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
+    assert fresh_text(card, "new") == f"# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
+
+
+@pytest.mark.parametrize("text", ["none", f"{BEGIN} only", f"{END} {BEGIN}", f"{BEGIN} {END} {END}"])
+def test_markers_that_do_not_stand_once_each_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="once each and in this order"):
+        fresh_text(text, "new")

@@ -50,6 +50,7 @@ COMMON = (
     Target(figure="stability.places_share@120s", least=0.7),
     Target(figure="engine.frames_per_second", least=30.0),
     Target(figure="engine.cost_ratio@10000", most=1.2),
+    Target(figure="play.chromium.key_to_screen_ms.p95", most=120.0),
     Target(figure="determinism.two_processes", least=1.0),
     Target(figure="determinism.restore", least=1.0),
     Target(figure="determinism.branch", least=1.0),

@@ -1,0 +1,188 @@
+"""Masked dynamics: one network that makes clips from words and goes on with clips that have begun.
+
+The first frames of a clip may be given: they are clean, at noise level 0, and never predicted. Without any
+it makes video from text, with some it continues. Frame rate, shape and length enter as conditions, and the
+grid may have any size, so that one network learns from clips of many kinds. A branch may add to what leaves
+each block (``instruct``); this file does NOT know who does, and knows no keys, pixels or losses.
+
+Source: GameGen-X 2411.00769, sections 3.2 and C.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from paracosm.core.errors import ConfigError
+from paracosm.core.shapes import Latents, NoiseLevels
+from paracosm.nn.attention import Table
+from paracosm.nn.clip_block import NUM_VECTORS, ClipAttention, ClipBlock
+from paracosm.nn.embed import NumberEmbedding, sinusoid
+from paracosm.nn.modulation import Modulation
+from paracosm.nn.patch import from_patches, to_patches
+from paracosm.nn.rope import axis_widths, rotary_table
+
+from .base import Model
+from .dynamics_flow import FlowHead
+from .text import TextProjector, TextTokens
+
+MOST_FPS, MOST_SECONDS = 60.0, 20.0
+"""Frame rate and length that count as 1; GameGen-X reaches 480 frames at 24 a second."""
+CONDITIONS = ("fps", "shape", "seconds")
+"""What a clip is conditioned on beside its words, in the order of its row of numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedDynamicsConfig:
+    """Sizes of the dynamics."""
+
+    latent_channels: int
+    """numbers for each position of the latent grid, whose size may vary"""
+    patch: int
+    """side of the square of grid positions that become one token"""
+    width: int
+    """numbers a token"""
+    depth: int
+    """blocks; in alternating attention space and time are a block each"""
+    heads: int
+    """attention heads"""
+    hidden: int
+    """numbers inside a feed-forward layer"""
+    attention: Literal["joint", "alternating"]
+    """over the whole clip, or within frames and over time in turn"""
+    text_width: int
+    """numbers of a token's state"""
+    fields: tuple[str, ...]
+    """fields of a structured text, by the order of their numbers; the first takes free words"""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not divide."""
+        if self.width % self.heads or (self.width // self.heads) % 8:
+            raise ConfigError(
+                f"width {self.width} over {self.heads} heads gives no head width that is a multiple of 8; "
+                "choose e.g. width 256 with 4 or 8 heads"
+            )
+        if min(self.latent_channels, self.patch, self.depth, self.hidden, self.text_width) < 1:
+            raise ConfigError(f"{self} has a size below 1; all must be at least 1")
+        if not self.fields or len(set(self.fields)) != len(self.fields):
+            raise ConfigError(f"fields {self.fields} must name each field once, and at least one")
+
+    def attention_of(self, block: int) -> ClipAttention:
+        """Attention of a block."""
+        return "joint" if self.attention == "joint" else ("space", "time")[block % 2]  # type: ignore[return-value]
+
+
+class MaskedDynamics(Model):
+    """Predicts the clean latents of a clip of which some frames may be given."""
+
+    kind = "dynamics_masked"
+    config_class = MaskedDynamicsConfig
+    config: MaskedDynamicsConfig
+
+    def __init__(self, config: MaskedDynamicsConfig) -> None:
+        super().__init__(config)
+        numbers = config.latent_channels * config.patch**2
+        self.entry = ClipEntry(config)
+        self.text = TextProjector(config.text_width, len(config.fields), config.width)
+        self.blocks = make_blocks(config, config.depth)
+        self.head = FlowHead(config.width, numbers)
+
+    def forward(
+        self,
+        noisy: Latents,
+        levels: NoiseLevels,
+        text: TextTokens,
+        conditions: Tensor,
+        added: Sequence[Tensor | None] | None = None,
+    ) -> Latents:
+        """Predict the clean latents of every frame; those of given frames mean nothing.
+
+        Args:
+            noisy: frames at their noise levels; given ones clean.
+            levels: of the frames; 0 for those that are given.
+            text: words of each clip; a clip without any takes the learnt null word.
+            conditions: (b, 3), see ``clip_conditions``.
+            added: for each block what is added to what leaves it, (b, t, s, d), or None.
+
+        Raises:
+            ConfigError: for a grid that patches do not divide.
+        """
+        x, vectors, condition, table = self.entry(noisy, levels, conditions)
+        words, mask = self.text(text)
+        for i, block in enumerate(self.blocks):
+            x = block(x, vectors, words, mask, table)
+            extra = None if added is None else added[i]
+            if extra is not None:
+                x = x + extra
+        return from_patches(self.head(x, condition), self.config.patch, noisy.shape[3] // self.config.patch)
+
+
+class ClipEntry(nn.Module):
+    """Latents, their levels and conditions to tokens, modulation and rotations.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: MaskedDynamicsConfig) -> None:
+        super().__init__()
+        self.patch, self.width, self.head_width = config.patch, config.width, config.width // config.heads
+        self.enter = nn.Linear(config.latent_channels * config.patch**2, config.width)
+        self.level = NumberEmbedding(config.width)
+        self.conditions = nn.ModuleList(NumberEmbedding(config.width) for _ in CONDITIONS)
+        self.modulation = Modulation(config.width, NUM_VECTORS)
+
+    def forward(
+        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Table]:
+        """Return tokens (b, t, s, d), the shared modulation, the condition (b, t, d) and the rotations."""
+        rows, columns = (size // self.patch for size in noisy.shape[3:])
+        if (rows * self.patch, columns * self.patch) != tuple(noisy.shape[3:]):
+            raise ConfigError(
+                f"latent grid {noisy.shape[3]} x {noisy.shape[4]} does not divide by patch {self.patch}; "
+                "use clips of another size"
+            )
+        tokens = self.enter(to_patches(noisy, self.patch))
+        tokens = tokens + grid_places(rows, columns, self.width, noisy.device).to(tokens.dtype)
+        condition = self.level(levels)
+        for embed, number in zip(self.conditions, conditions.unbind(1), strict=True):
+            condition = condition + embed(number)[:, None]
+        table = clip_table(noisy.shape[1], rows, columns, self.head_width, noisy.device)
+        return tokens, self.modulation(condition), condition, table
+
+
+def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:
+    """Make blocks of a config's sizes."""
+    return nn.ModuleList(
+        ClipBlock(config.width, config.heads, config.hidden, config.attention_of(i)) for i in range(depth)
+    )
+
+
+def clip_conditions(fps: float, height: int, width: int, num_frames: int) -> list[float]:
+    """Frame rate, shape and length of a clip as numbers in [0, 1]; a square counts as a half."""
+    shape = 0.5 + math.log2(width / height) / 4
+    seconds = num_frames / fps / MOST_SECONDS
+    return [min(1.0, max(0.0, number)) for number in (fps / MOST_FPS, shape, seconds)]
+
+
+def grid_places(rows: int, columns: int, width: int, device: torch.device) -> Tensor:
+    """Fixed vectors (rows columns, width) that say where a token lies; grids of every size share them."""
+    half = width // 2 // 2 * 2
+    row, column = (sinusoid(torch.arange(n, device=device), half) for n in (rows, columns))
+    row = row[:, None].expand(rows, columns, half)
+    column = column[None].expand(rows, columns, half)
+    both = rearrange(torch.cat([row, column], -1), "h w d -> (h w) d").float()
+    return torch.nn.functional.pad(both, (0, width - 2 * half))
+
+
+def clip_table(num_frames: int, rows: int, columns: int, head_width: int, device: torch.device) -> Table:
+    """Rotations of all tokens of a clip, in (t, row, column) order."""
+    axes = [torch.arange(n, device=device).float() for n in (num_frames, rows, columns)]
+    grid = torch.meshgrid(*axes, indexing="ij")
+    return rotary_table([axis.reshape(-1) for axis in grid], axis_widths(head_width))

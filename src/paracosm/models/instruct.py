@@ -1,0 +1,165 @@
+"""InstructNet: a branch beside a frozen masked dynamics that makes it obey keys, words and video prompts.
+
+The branch reads the same noisy clip and adds what it makes to what leaves the base's blocks. Keys scale and
+shift its tokens frame by frame; structured words enter by cross-attention; a video prompt (edges, motion)
+is added where the clip enters. Projections into the base are zero at first, so an untrained branch changes
+nothing, not even a bit. This file does NOT train, and does NOT know how a prompt was drawn.
+
+Source: GameGen-X 2411.00769, sections 3.3 and C.2; zero projections: Zhang et al. 2302.05543, section 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from paracosm.core.errors import ConfigError
+from paracosm.core.shapes import Controls, Latents, NoiseLevels
+from paracosm.nn.modulation import Modulation
+from paracosm.nn.norm import rms_norm
+from paracosm.nn.patch import to_patches
+
+from .base import Model
+from .conditioning import ControlEmbedding
+from .dynamics_masked import ClipEntry, MaskedDynamics, MaskedDynamicsConfig, make_blocks
+from .text import TextProjector, TextTokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructConfig:
+    """Sizes of the branch; its blocks have those of the base."""
+
+    base: MaskedDynamicsConfig
+    """sizes of the base"""
+    depth: int
+    """blocks, a divisor of the base's; each adds to the last of its share of the base's blocks"""
+    fields: tuple[str, ...]
+    """fields of an instruction, by the order of their numbers; the first takes free words"""
+    control_width: int
+    """numbers of a control: keys, yaw, pitch"""
+    look_limit: tuple[float, float]
+    """degrees of yaw and pitch that count as 1"""
+
+    def __post_init__(self) -> None:
+        """Refuse depths that do not divide."""
+        if self.depth < 1 or self.base.depth % self.depth:
+            raise ConfigError(
+                f"depth {self.depth} of the branch does not divide the base's {self.base.depth} blocks; "
+                "use a divisor, e.g. all or half of them"
+            )
+        if not self.fields or len(set(self.fields)) != len(self.fields):
+            raise ConfigError(f"fields {self.fields} must name each field once, and at least one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """What a batch of clips is told; anything may be missing.
+
+    Attributes:
+        text: words of each clip; none where nothing is said.
+        controls: (b, t, a), entry t leads to frame t.
+        known: bool (b, t), which controls are known.
+        guide: latents (b, t, z, h, w) of the video prompt.
+        guided: bool (b, t), which frames have one.
+    """
+
+    text: TextTokens
+    controls: Controls
+    known: Tensor
+    guide: Latents
+    guided: Tensor
+
+    def keep(self, kept: Tensor) -> Instructions:
+        """Leave everything only where ``kept`` (b,) is True."""
+        rows = kept.to(self.known.device)[:, None]
+        return Instructions(
+            text=self.text.keep(kept),
+            controls=self.controls,
+            known=self.known & rows,
+            guide=self.guide,
+            guided=self.guided & rows,
+        )
+
+
+class InstructNet(Model):
+    """What is added to each block of the base under instructions."""
+
+    kind = "instruct"
+    config_class = InstructConfig
+    config: InstructConfig
+
+    def __init__(self, config: InstructConfig) -> None:
+        super().__init__(config)
+        base = config.base
+        self.entry = ClipEntry(base)
+        self.text = TextProjector(base.text_width, len(config.fields), base.width)
+        self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
+        self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(config.depth))
+        self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
+        self.blocks = make_blocks(base, config.depth)
+        self.leave = nn.ModuleList(nn.Linear(base.width, base.width) for _ in range(config.depth))
+        for layer in (self.guide, *cast("list[nn.Linear]", list(self.leave))):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, told: Instructions
+    ) -> list[Tensor | None]:
+        """Return what each block of the base gets, (b, t, s, d), or None; arguments as for the base."""
+        x, vectors, _, table = self.entry(noisy, levels, conditions)
+        guide = self.guide(to_patches(told.guide, self.config.base.patch))
+        x = x + guide * told.guided[..., None, None].to(guide.dtype)
+        words, mask = self.text(told.text)
+        steered = self.control(told.controls, told.known)
+        share = self.config.base.depth // self.config.depth
+        added: list[Tensor | None] = [None] * self.config.base.depth
+        for i, (steer, block, leave) in enumerate(zip(self.steer, self.blocks, self.leave, strict=True)):
+            shift, scale = steer(steered)
+            # gamma (x - mu) / sigma + beta, as a residual: keys that say nothing leave the tokens alone
+            x = block(x + rms_norm(x) * scale + shift, vectors, words, mask, table)
+            added[(i + 1) * share - 1] = leave(x)
+        return added
+
+    def begin_from(self, base: MaskedDynamics) -> None:
+        """Take the base's own entry and blocks as the first weights; what is added stays zero.
+
+        Raises:
+            ConfigError: when the base has other sizes.
+        """
+        if base.config != self.config.base:
+            raise ConfigError(
+                f"the branch is made for a base of {self.config.base}, not of {base.config}; "
+                "set model.base to the base's own config"
+            )
+        self.entry.load_state_dict(base.entry.state_dict())
+        share = base.config.depth // self.config.depth
+        for i, block in enumerate(self.blocks):
+            group = range(i * share, (i + 1) * share)
+            alike = [j for j in group if base.config.attention_of(j) == base.config.attention_of(i)]
+            block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
+
+
+def predict_instructed(
+    base: MaskedDynamics,
+    branch: InstructNet | None,
+    noisy: Latents,
+    levels: NoiseLevels,
+    text: TextTokens,
+    conditions: Tensor,
+    told: Instructions | None,
+) -> Latents:
+    """Predict clean latents by the base, with the branch where there is one and it is told something.
+
+    Args:
+        base: the masked dynamics.
+        branch: its branch, or None for the base alone.
+        noisy: as for the base, like ``levels``, ``text`` and ``conditions``.
+        levels: see ``noisy``.
+        text: words of the base.
+        conditions: see ``noisy``.
+        told: instructions of the branch; None leaves it out.
+    """
+    added = None if branch is None or told is None else branch(noisy, levels, conditions, told)
+    return base(noisy, levels, text, conditions, added)

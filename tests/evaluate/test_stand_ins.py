@@ -205,3 +205,22 @@ def test_long_runs_too_short_for_a_moment_say_so(held_out: Dataset) -> None:
     figures = run_parts(parts, toy_config("oracle", held_out.episodes)).figures
     figure = figures["control.keys_share_of_ceiling@60s"]
     assert (figure.status, figure.reason) == ("skipped", "the runs are 40 steps long, 60 s are 240")
+
+
+def test_the_name_of_a_stability_figure_promises_no_more_seconds_than_were_played(
+    held_out: Dataset, reference: Dataset
+) -> None:
+    game = learn_game(reference.episodes, SPACE, seed=0)
+    parts = [Long(num_runs=2, steps=42), Stability(num_runs=2)]
+    figures = run_parts(parts, toy_config("oracle", held_out.episodes, real=game)).figures
+    assert figures["stability.in_band_share@10s"].value is not None
+    promised = {name: figure for name, figure in figures.items() if name.endswith("@120s")}
+    assert {name.replace("@120s", "@10s") for name in promised} == set(figures) - set(promised)
+    for figure in promised.values():
+        assert (figure.status, figure.reason) == ("skipped", "the runs are 42 steps long, 120 s are 480")
+
+
+def test_a_long_run_keeps_the_name_of_its_length(measure_long) -> None:
+    names = [name for name in measure_long("oracle") if name.startswith("stability.")]
+    assert names
+    assert all(name.endswith("@120s") for name in names)

@@ -1,6 +1,7 @@
 """Stability of minutes of free play: frames in the game's band, freezing, variety of views, curves by second.
 
-This file does NOT play worlds; it reads what the part "long" kept.
+A figure's name never promises more than was played: shorter runs give figures named by their own seconds, and
+those of the full length are skipped. This file does NOT play worlds; it reads what the part "long" kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from paracosm.core.figures import not_computed
+from paracosm.core.figures import Figure, not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.drift import Band, coarse_views, count_places, frozen_steps, in_band, recognise, spread
 from paracosm.evaluate.long_runs import RealGame, is_moving, read_truth
@@ -30,7 +31,7 @@ class Stability:
     num_runs: int
     """as for the long runs"""
     seconds: int = 120
-    """what stands behind the figures' names"""
+    """what stands behind the figures' names, where the runs are as long"""
 
     name: ClassVar[str] = "stability"
     version: ClassVar[int] = 1
@@ -76,39 +77,57 @@ class Stability:
         return UnitResult(numbers=numbers)
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
-        """In-band, frozen and variety figures."""
-        cases = tuple(result.unit.case for result in results)
-        suffix = f"@{self.seconds}s"
-        figures: dict[str, Any] = _band_tallies(cases, results, suffix)
-        held = [result.numbers["held"] for result in results]
-        frozen = {
-            name: np.array([[one.numbers["frozen"][name], one.numbers["held"]] for one in results], float)
-            for name in ("world", "true_game", "copy_last")
+        """In-band, frozen and variety figures, under the name of as many seconds as every run lasts."""
+        steps = min((one.unit.data["steps"] for one in results), default=None)
+        wanted = round(self.seconds * bench.info.fps)
+        if steps is None or steps >= wanted:
+            return _figures(bench, results, f"@{self.seconds}s")
+        promised = f"@{self.seconds}s"
+        reason = f"the runs are {steps} steps long, {self.seconds} s are {wanted}"
+        own = f"@{int(steps / bench.info.fps)}s"
+        measured = _figures(bench, results, own)
+        skipped = {
+            name.removesuffix(own) + promised: not_computed("skipped", reason, figure.unit)
+            for name, figure in measured.items()
         }
-        figures[f"stability.frozen_share{suffix}"] = (
-            not_computed("undefined", "the controls never hold a movement key", "share")
-            if results and not sum(held)
-            else Tally(
-                cases=cases,
-                world=frozen["world"].reshape(-1, 2),
-                combine=ratio_of,
-                anchors=_four({name: frozen[name].reshape(-1, 2) for name in ("true_game", "copy_last")}),
-                unit="share",
-                higher_is_better=False,
-            )
-        )
-        for kind, reason in (
-            ("views", "real views are all one"),
-            ("places", "no real place is recognised"),
-            ("encoder_views", "real features are all one"),
-        ):
-            name = f"stability.{kind}_share{suffix}"
-            if kind == "encoder_views" and bench.encoder is None:
-                reason = "the world has no encoder to read views with"
-                figures[name] = not_computed("skipped", reason, "share")
-            else:
-                figures[name] = _share(cases, [one.numbers[kind] for one in results], reason)
-        return figures
+        return {**measured, **skipped}
+
+
+def _figures(bench: Bench, results: Sequence[Result], suffix: str) -> dict[str, Tally | Figure]:
+    cases = tuple(result.unit.case for result in results)
+    figures: dict[str, Tally | Figure] = {**_band_tallies(cases, results, suffix)}
+    figures[f"stability.frozen_share{suffix}"] = _frozen_figure(cases, results)
+    for kind, reason in (
+        ("views", "real views are all one"),
+        ("places", "no real place is recognised"),
+        ("encoder_views", "real features are all one"),
+    ):
+        name = f"stability.{kind}_share{suffix}"
+        if kind == "encoder_views" and bench.encoder is None:
+            reason = "the world has no encoder to read views with"
+            figures[name] = not_computed("skipped", reason, "share")
+        else:
+            figures[name] = _share(cases, [one.numbers[kind] for one in results], reason)
+    return figures
+
+
+def _frozen_figure(cases: tuple[str, ...], results: Sequence[Result]) -> Tally | Figure:
+    if results and not sum(result.numbers["held"] for result in results):
+        return not_computed("undefined", "the controls never hold a movement key", "share")
+    frozen = {
+        name: np.array(
+            [[one.numbers["frozen"][name], one.numbers["held"]] for one in results], float
+        ).reshape(-1, 2)
+        for name in ("world", "true_game", "copy_last")
+    }
+    return Tally(
+        cases=cases,
+        world=frozen["world"],
+        combine=ratio_of,
+        anchors=_four({name: frozen[name] for name in ("true_game", "copy_last")}),
+        unit="share",
+        higher_is_better=False,
+    )
 
 
 def _bands(own: np.ndarray, seen: np.ndarray, band: Band) -> dict[str, Any]:

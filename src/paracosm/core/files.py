@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from paracosm.core.errors import DataError
 
 TEMPORARY_PREFIX = ".partial-"
 """Names that begin so were being written when a process died; readers skip them, writers may delete them."""
+WRITE_FAULTS = (OSError, SafetensorError)
+"""What a full disk raises: safetensors has a class of its own for it."""
 
 
 @contextlib.contextmanager
@@ -31,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
-    except OSError as error:
+    except WRITE_FAULTS as error:
         raise _explain(path, error) from error
     finally:
         # a place that cannot be written holds nothing to remove; complaining would hide the real error
@@ -63,7 +67,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             temporary.rename(path)
-    except OSError as error:
+    except WRITE_FAULTS as error:
         raise _explain(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -110,7 +114,6 @@ def _flush(file: Path) -> None:
         os.close(descriptor)
 
 
-def _explain(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path} could not be written ({error.strerror or error}); free some space or choose another folder"
-    )
+def _explain(path: Path, error: OSError | SafetensorError) -> DataError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return DataError(f"{path} could not be written ({reason}); free some space or choose another folder")

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from paracosm.core.errors import ConfigError
+from paracosm.core.files import whole_file
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import sub_seed
 from paracosm.core.run_dir import RunDir
@@ -319,5 +320,5 @@ def _save_preview(stage: Stage, averages: Mapping[str, nn.Module], run: RunDir, 
     with torch.no_grad():
         picture = stage.preview(averages)
     if picture is not None:
-        run.previews.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(run.previews / f"step-{step:08d}.png")
+        with whole_file(run.previews / f"step-{step:08d}.png") as temporary:
+            Image.fromarray(picture).save(temporary, "png")

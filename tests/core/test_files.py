@@ -63,7 +63,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
 def test_a_disk_that_fills_while_tensors_are_written_is_said_in_plain_words(tmp_path):
     target = tmp_path / "step-1"
     with (
-        pytest.raises(DataError, match=r"step-1 could not be written \(.*os error 28\); free some space"),
+        pytest.raises(DataError, match=r"step-1 could not be written \(.*os error 28\)\); free some space"),
         whole_folder(target),
     ):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")

@@ -1,13 +1,17 @@
 """Commands that bring recordings in: record and import."""
 
 import dataclasses
+import functools
+import importlib.util
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from paracosm.cli.arguments import name_first, parse, stderr_progress
 from paracosm.collect import record as recorder
+from paracosm.collect.foreign_logs.bring_in import LogImportConfig, LogOutcome, import_logs
 from paracosm.collect.record import RecordConfig
 from paracosm.collect.videos import ImportConfig, import_videos
 from paracosm.worlds import make_policy, open_world, world_config
@@ -26,10 +30,28 @@ class RecordCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCommand:
-    """Bring a folder of videos in: paracosm import FOLDER --out DATASET --height 64 --width 64 --fps 15."""
+    """Bring a folder of videos in: paracosm import FOLDER --out DATASET --height 64 --width 64 --fps 15.
+
+    With --format, logs of another recorder with their controls; paracosm import --format vpt --help tells the
+    options of those.
+    """
 
     videos: tyro.conf.OmitArgPrefixes[ImportConfig]
     """Which videos, and how their frames are kept."""
+    format: Literal["video", "vpt", "gamefactory", "owl", "lerobot"] = "video"
+    """What lies in the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportLogsCommand:
+    """Bring logs of another recorder in, with their controls.
+
+    paracosm import FOLDER --format vpt --out DATASET --height 96 --width 128 --fps 20. What a log held and no
+    table names stays in each episode's inputs.jsonl; DATASET/import.json tells what became of every log.
+    """
+
+    logs: tyro.conf.OmitArgPrefixes[LogImportConfig]
+    """Which logs, and how they become episodes."""
 
 
 def record(arguments: list[str]) -> None:
@@ -70,6 +92,41 @@ def _find_value(arguments: list[str], option: str) -> str:
 def import_recordings(arguments: list[str]) -> None:
     """Run ``paracosm import``."""
     words = name_first(arguments, "--folder")
+    if _find_value(words, "--format") not in ("", "video"):
+        _import_logs(parse(ImportLogsCommand, words, "paracosm import").logs)
+        return
     config = parse(ImportCommand, words, "paracosm import").videos
     dataset = import_videos(config, progress=stderr_progress())
     print(f"{config.out}: {len(dataset)} episodes, {dataset.num_frames:,} frames; controls are not known")
+
+
+def _import_logs(config: LogImportConfig) -> None:
+    from paracosm.curate.clock import AlignmentReport, ClockConfig, EpisodeClock
+
+    can_see = importlib.util.find_spec("cv2") is not None
+    clock = ClockConfig(off=config.off_clock)
+    dataset, outcomes = import_logs(
+        config,
+        make_clock=functools.partial(EpisodeClock, clock) if can_see else None,
+        progress=stderr_progress(),
+    )
+    print(f"{config.out}: {len(dataset)} episodes, {dataset.num_frames:,} frames of {dataset.info.name}")
+    _show_outcomes(outcomes)
+    if not can_see:
+        print('alignment: not measured, OpenCV is missing; run: pip install -e ".[curate]"')
+    elif outcomes:
+        report = AlignmentReport(episodes={outcome.name: outcome.alignment for outcome in outcomes})
+        print(f"alignment: {report.show()}")
+
+
+def _show_outcomes(outcomes: list[LogOutcome]) -> None:
+    notes = Counter(note for outcome in outcomes for note in outcome.notes)
+    for note, count in notes.most_common(12):
+        print(f"  {count} logs: {note}" if count > 1 else f"  {note}")
+    unknown: Counter[str] = Counter()
+    for outcome in outcomes:
+        unknown.update(outcome.unknown)
+    if unknown:
+        told = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common(20))
+        more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
+        print(f"not among the keys, kept in inputs.jsonl: {told}{more}")

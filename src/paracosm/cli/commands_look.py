@@ -175,6 +175,7 @@ def _describe_dataset(folder: Path) -> dict[str, Figure]:
 
     found = describe_dataset(folder)
     print(show_description(found))
+    alignment = _describe_alignment(folder)
     return {
         "dataset.episodes": Figure(value=found["episodes"], n=found["episodes"]),
         "dataset.frames": Figure(value=found["frames"], n=found["episodes"]),
@@ -185,6 +186,25 @@ def _describe_dataset(folder: Path) -> dict[str, Figure]:
             )
             for key, share in (found["keys"] or {}).items()
         },
+        **alignment,
+    }
+
+
+def _describe_alignment(folder: Path) -> dict[str, Figure]:
+    """Print whether pictures and controls lie on one clock; {} where it cannot be told."""
+    if importlib.util.find_spec("cv2") is None:
+        print('  alignment  not measured: OpenCV is missing; run: pip install -e ".[curate]"')
+        return {}
+    from paracosm.curate.clock import report_alignment
+
+    report = report_alignment(folder)
+    print(f"  alignment  {report.show()}")
+    if report.lag is None or report.correlation is None:
+        return {}
+    n = len(report.told)
+    return {
+        "dataset.align_lag": Figure(value=report.lag, unit="frames", n=n, higher_is_better=None),
+        "dataset.align": Figure(value=round(report.correlation, 4), unit="correlation", n=n),
     }
 
 

@@ -165,7 +165,7 @@ def choose_frames(times: list[Fraction], fps: float, variable_rate: str, file: P
 
 
 def _import_one(file: Path, info: WorldInfo, config: ImportConfig) -> None:
-    times = _read_times(file)
+    times = read_times(file)
     chosen, note = choose_frames(times, config.fps, config.variable_rate, file)
     if note != "every frame":
         logger.info("%s: %s", file.name, note)
@@ -201,8 +201,12 @@ def _keep(images: Iterator[np.ndarray], chosen: list[int]) -> Iterator[np.ndarra
             current = next(wanted, None)
 
 
-def _read_times(file: Path) -> list[Fraction]:
-    """Read when each frame is shown; decodes nothing where the container tells."""
+def read_times(file: Path) -> list[Fraction]:
+    """Read when each frame is shown, in seconds, sorted; nothing is decoded.
+
+    Raises:
+        DataError: when the file cannot be read or holds no frame.
+    """
     av = need("av", "video")
     try:
         with av.open(str(file)) as container:

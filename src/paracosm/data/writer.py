@@ -107,6 +107,7 @@ class EpisodeWriter:
         *,
         frames: FrameEncoding = "raw",
         video: bool = False,
+        keep_inputs: bool = False,
     ) -> None:
         """Open a new episode in a dataset that :func:`prepare_dataset` made.
 
@@ -117,6 +118,7 @@ class EpisodeWriter:
             recipe: how the episode begins and who plays.
             frames: how the exact frames are kept.
             video: also write an H.264 video for people.
+            keep_inputs: take raw input events though no person plays, as from another recorder's log.
 
         Raises:
             DataError: when the name is taken or is no plain folder name, or the disk is full.
@@ -140,7 +142,7 @@ class EpisodeWriter:
             if video:
                 file = self._folder / VIDEO_FILE
                 self._video = VideoWriter(file, info.fps, info.height, info.width, "h264")
-            if recipe.policy == "person":
+            if keep_inputs or recipe.policy == "person":
                 self._inputs = (self._folder / INPUTS_FILE).open("w")
             if recipe.start is not None:
                 np.save(self._folder / START_FILE, recipe.start)

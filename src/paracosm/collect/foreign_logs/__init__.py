@@ -1,0 +1,1 @@
+"""Logs of other recorders: their frames and controls as recordings of this project."""

@@ -22,6 +22,10 @@ STAGES: dict[str, str] = {
     "latent_actions": "paracosm.train.stages.latent_actions:main",
     "maskgit": "paracosm.train.stages.maskgit:main",
     "inverse_dynamics": "paracosm.train.stages.inverse_dynamics:main",
+    "encode_texts": "paracosm.train.stages.encode_texts:main",
+    "encode_guides": "paracosm.train.stages.encode_guides:main",
+    "masked": "paracosm.train.stages.masked:main",
+    "instruct": "paracosm.train.stages.instruct:main",
 }
 """Stages by name, in the order of the street; each takes a config and a maker of progress lines."""
 

@@ -41,6 +41,8 @@ class InstructConfig:
     """numbers of a control: keys, yaw, pitch"""
     look_limit: tuple[float, float]
     """degrees of yaw and pitch that count as 1"""
+    base_weights: str = ""
+    """hash of the base's weights that the branch was trained beside; "" before training"""
 
     def __post_init__(self) -> None:
         """Refuse depths that do not divide."""

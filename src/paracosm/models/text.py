@@ -28,8 +28,8 @@ from paracosm.core.extras import need
 from paracosm.nn.embed import sinusoid
 
 EncoderName = Literal["minilm", "hashed_words"]
-MOST_TOKENS = 64
-"""Tokens of one text; a field has at most 15 words, a summary 20, and what is longer is refused."""
+MOST_TOKENS = 300
+"""Tokens of one text, as the published model has; what is longer is refused."""
 
 
 class TextEncoder(Protocol):

@@ -1,0 +1,199 @@
+"""Texts are encoded, a base is trained by masking, and a branch beside it that leaves every byte of it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.run_dir import RunDir
+from paracosm.curate.captions import INS_FIELDS, UNCHANGED
+from paracosm.data.reader import Dataset
+from paracosm.data.text_store import read_texts
+from paracosm.models.base import weights_hash
+from paracosm.models.dynamics_masked import MaskedDynamics
+from paracosm.models.instruct import InstructNet
+from paracosm.train.stages import encode_texts, instruct, masked
+from paracosm.train.stages.instruct import ConditionShares
+
+from .instruct_stages import FRAMES, GIVEN, NEW, instruct_config, masked_config, prepare
+
+KEY = encode_texts.text_key("hashed_words", "truth", NEW + 1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with recordings, encodings and a base of three steps."""
+    folder = tmp_path_factory.mktemp("instruct")
+    prepare(folder)
+    masked.main(masked_config(folder))
+    return folder
+
+
+def test_texts_tell_of_the_clip_that_begins_at_their_row(root: Path) -> None:
+    dataset = Dataset(root / "data")
+    texts = read_texts(dataset, KEY, dataset.episodes)
+    told = 0
+    for episode in dataset.episodes:
+        light = episode.truth("truth_light")
+        for first in range(episode.num_frames - NEW):
+            said = texts.texts[texts.number(episode.name, first, "light")]
+            changed = light[first] != light[first + NEW]
+            assert said == (f"change to light {light[first + NEW]}" if changed else UNCHANGED)
+            told += changed
+        with pytest.raises(DataError, match="has no text for a clip from frame"):
+            texts.number(episode.name, episode.num_frames - NEW, "light")
+    assert told > 5
+
+
+def test_free_words_leave_out_what_stays_as_it_is() -> None:
+    fields = dict.fromkeys(INS_FIELDS, UNCHANGED) | {"light": "make it dark.", "action": "jump"}
+    assert encode_texts.join(fields, INS_FIELDS) == "make it dark. jump"
+    assert encode_texts.join(dict.fromkeys(INS_FIELDS, UNCHANGED), INS_FIELDS) == UNCHANGED
+
+
+def test_texts_that_are_missing_or_cut_off_are_refused(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is missing; run the encode_texts stage first"):
+        masked.MaskedStage(masked_config(root, text_frames=3))
+    shutil.copytree(root / "data", tmp_path / "data")
+    states = tmp_path / "data" / "texts" / KEY.folder / "states.npy"
+    states.write_bytes(states.read_bytes()[:200])
+    dataset = Dataset(tmp_path / "data")
+    with pytest.raises(DataError, match=r"is corrupt \(.*delete it and encode the texts again"):
+        read_texts(dataset, KEY, dataset.episodes)
+
+
+def test_given_frames_are_clean_and_told_so_and_do_not_count() -> None:
+    clean, given = (
+        torch.randn(8, 5, 2, 2, 2, generator=torch.Generator().manual_seed(0)),
+        torch.full((8, 1), 2),
+    )
+    level = (0.0, 1.0, 0.2)
+    for noise in (0.0, 0.3):
+        generator = torch.Generator().manual_seed(1)
+        noisy, levels, asked = masked.mask_frames(clean, given, generator, context_noise=noise, level=level)
+        assert not bool(levels[:, :2].any())
+        assert bool((levels[:, 2:] > 0).all())
+        assert bool((levels[:, 2] == levels[:, 4]).all())
+        assert torch.equal(asked[0], torch.tensor([False, False, True, True, True]))
+        assert torch.equal(noisy[:, :2], clean[:, :2]) == (noise == 0.0)
+        made = noisy.clone()
+        made[:, :2] += 9.0
+        assert (
+            masked.masked_loss(made, clean, levels, asked)[0]
+            == masked.masked_loss(noisy, clean, levels, asked)[0]
+        )
+
+
+def test_batches_have_one_shape_each_and_say_their_rate_and_length(root: Path) -> None:
+    stage = masked.MaskedStage(masked_config(root))
+    batches = [stage.batch(step, 0) for step in range(12)]
+    sizes = {(len(batch.clean), batch.clean.shape[1]) for batch in batches}
+    assert sizes == {(2, FRAMES), (3, 5)}, "100 tokens hold 2 clips of 6 frames of 6 tokens, and 3 of 5"
+    rates = {(batch.clean.shape[1], round(float(batch.conditions[0, 0]) * 60, 3)) for batch in batches}
+    assert rates == {(FRAMES, 10.0), (5, 5.0)}
+    assert torch.equal(stage.batch(3, 0).clean, batches[3].clean)
+    whole = stage.batch(0, 0, (0, 1), 2)
+    places = stage.samplers[0][1].draw(0, 0, 2)
+    recorded = stage.sets[0].clips.latents[places[0][0]][places[0][1] :][:9:2]
+    assert np.array_equal(whole.clean[0].numpy(), recorded.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["masked", "instruct"])
+def test_a_stopped_run_goes_on_to_the_same_bits(root: Path, tmp_path: Path, name: str) -> None:
+    def run(folder: str, *lengths: int) -> dict[str, torch.Tensor]:
+        for num_steps in lengths:
+            if name == "masked":
+                masked.main(masked_config(root, num_steps, run=tmp_path / folder))
+            else:
+                instruct.main(instruct_config(root, num_steps, run=tmp_path / folder))
+        checkpoint = RunDir(tmp_path / folder).latest_checkpoint()
+        assert checkpoint is not None
+        return load_file(checkpoint / "state.safetensors")
+
+    straight, stopped = run("straight", 4), run("stopped", 2, 4)
+    assert straight.keys() == stopped.keys()
+    assert [key for key, value in straight.items() if not torch.equal(value, stopped[key])] == []
+
+
+def test_training_the_branch_leaves_every_byte_of_the_base(root: Path, tmp_path: Path) -> None:
+    base = root / "masked" / "dynamics"
+    before = (base / "model.safetensors").read_bytes()
+    stage = instruct.InstructStage(instruct_config(root, 4, run=tmp_path / "run"))
+    held = {name: value.clone() for name, value in stage.base.state_dict().items()}
+    folder = instruct.main(instruct_config(root, 4, run=tmp_path / "run"))
+    assert (base / "model.safetensors").read_bytes() == before
+    branch = InstructNet.load(folder)
+    assert branch.config.base_weights == weights_hash(base)
+    assert any(bool(layer.weight.any()) for layer in branch.leave), "the branch has learnt"  # pyright: ignore
+    instruct.check_frozen(stage.base, base)
+    assert all(torch.equal(value, held[name]) for name, value in stage.base.state_dict().items())
+    stage.base.head.leave.bias.data[0] += 1e-7
+    with pytest.raises(AssertionError, match=r"head\.leave\.bias of the frozen base changed"):
+        instruct.check_frozen(stage.base, base)
+
+
+def test_only_the_branch_is_trained_and_the_base_gets_no_gradient(root: Path) -> None:
+    stage = instruct.InstructStage(instruct_config(root))
+    assert list(stage.networks) == ["branch"]
+    loss, metrics = stage.loss(0, 0, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert all(parameter.grad is None for parameter in stage.base.parameters())
+    assert set(metrics) == {"clean_error", "clean_error_untold", "clean_error_keys"}
+
+
+def test_the_instruction_tells_of_the_new_frames_from_the_newest_given_one(root: Path) -> None:
+    stage = instruct.InstructStage(instruct_config(root, text_form="joined"))
+    batch = stage.batch(0, 0, 4)
+    places = stage.sampler.draw(0, 0, 4)
+    for row, (episode, first) in enumerate(places):
+        number = stage.clips.texts.number(stage.clips.names[episode], first + GIVEN - 1, encode_texts.CHANGES)
+        expected = stage.clips.texts.states[number].astype(np.float32)
+        assert np.array_equal(batch.told.text.states[row, : len(expected)].numpy(), expected)
+        recorded = Dataset(root / "data").episodes[episode].control_vectors[first : first + FRAMES - 1]
+        assert np.array_equal(batch.told.controls[row, 1:].numpy(), recorded)
+    assert batch.told.guided[0].tolist() == [False] * GIVEN + [True] * NEW
+
+
+def test_clips_keep_their_conditions_by_the_published_table() -> None:
+    text, keys, guide = ConditionShares().draw(40_000, torch.Generator().manual_seed(0))
+    found = {
+        "none": ~text,
+        "text": text & ~keys & ~guide,
+        "text_keys": text & keys & ~guide,
+        "text_guide": text & ~keys & guide,
+        "everything": text & keys & guide,
+    }
+    for name, drawn in found.items():
+        assert float(drawn.float().mean()) == pytest.approx(getattr(ConditionShares(), name), abs=0.01), name
+    assert sum(int(drawn.sum()) for drawn in found.values()) == 40_000
+    with pytest.raises(ConfigError, match=r"sum to 1\.3; use shares from 0 up that sum to 1"):
+        ConditionShares(none=0.5)
+
+
+def test_what_does_not_fit_is_refused(root: Path) -> None:
+    config = masked_config(root)
+    with pytest.raises(
+        ConfigError, match="latents of 6 channels and token states of 32 numbers, the network takes 6 and 384"
+    ):
+        masked.MaskedStage(replace(config, model=replace(config.model, text_width=384)))
+    with pytest.raises(ConfigError, match=r"no texts for the fields \['sound'\]"):
+        masked.MaskedStage(replace(config, model=replace(config.model, fields=("text", "sound"))))
+    with pytest.raises(ConfigError, match="clips span 4 frames, the texts tell of 5"):
+        masked.MaskedStage(replace(config, shapes=(masked.ClipShape(frames=4),)))
+    with pytest.raises(ConfigError, match="1 datasets, 2 tokenizers"):
+        replace(config, tokenizers=(Path("a"), Path("b")))
+    other = instruct_config(root)
+    with pytest.raises(ConfigError, match="has 6 control numbers, the branch takes 9"):
+        instruct.InstructStage(replace(other, model=replace(other.model, control_width=9)))
+
+
+def test_previews_show_true_and_made_clips(root: Path) -> None:
+    stage = masked.MaskedStage(masked_config(root))
+    assert stage.preview({"dynamics": MaskedDynamics.load(root / "masked" / "dynamics")}).ndim == 3
+    branch = instruct.InstructStage(instruct_config(root))
+    assert branch.preview({"branch": branch.networks["branch"].eval()}).shape[1] == FRAMES * (24 * 2 + 2)

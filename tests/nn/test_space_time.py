@@ -40,6 +40,15 @@ def test_gradient_reaches_every_parameter(kind: AttentionKind, streams: int) -> 
 
 
 @pytest.mark.parametrize("kind", ["joint", "factorised"])
+def test_the_noisy_stream_is_the_same_when_nothing_else_leaves(kind: AttentionKind) -> None:
+    block, x, condition = block_and_input(kind, 2)
+    table = TABLES(torch.arange(FRAMES))
+    both, noisy = (block(x, condition, table, 2, 3, leaves=leaves) for leaves in ("all", "noisy"))
+    assert noisy.shape == x[1:].shape
+    torch.testing.assert_close(noisy, both[1:])
+
+
+@pytest.mark.parametrize("kind", ["joint", "factorised"])
 def test_stepping_with_a_ring_in_any_order_equals_the_whole_clip(kind: AttentionKind) -> None:
     block, x, condition = block_and_input(kind)
     window = 3

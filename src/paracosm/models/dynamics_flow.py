@@ -145,9 +145,11 @@ class FlowDynamics(Model):
             x, condition = torch.cat([clean, x]), torch.cat([clean_condition, condition])
         table = self.positions(torch.arange(noisy.shape[1], device=noisy.device))
         num_streams = 1 if past is None else 2
-        for block in self.blocks:
-            x = block(x, condition, table, num_streams, self.config.window, self.config.ahead)
-        return self._leave(x.chunk(num_streams)[-1], condition.chunk(num_streams)[-1])
+        for i, block in enumerate(self.blocks):
+            # Nothing reads what the last block makes of the clean stream but its keys and values.
+            leaves = "noisy" if i == len(self.blocks) - 1 else "all"
+            x = block(x, condition, table, num_streams, self.config.window, self.config.ahead, leaves)
+        return self._leave(x, condition.chunk(num_streams)[-1])
 
     def step(
         self, x: Latents, level: NoiseLevels, controls: Controls, known: Tensor, cache: KVCache

@@ -11,6 +11,8 @@ noise.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ from .norm import rms_norm
 from .rope import axis_widths, rotary_table
 
 Table = tuple[Tensor, Tensor]
+Leaves = Literal["all", "noisy"]
+"""Streams that something returns."""
 
 CHUNK_TOKENS = 128
 """Queries that share one rectangle of keys in training.
@@ -113,6 +117,7 @@ def attend_streams(
     noisy: tuple[Tensor, Tensor, Tensor],
     window: int,
     ahead: int = 0,
+    leaves: Leaves = "all",
 ) -> tuple[Tensor | None, Tensor]:
     """Attend over whole clips in one or two streams.
 
@@ -121,9 +126,10 @@ def attend_streams(
         noisy: the same of the noisy stream.
         window: past frames that a frame sees, the present not counted.
         ahead: coming frames that a frame sees too, in one stream only; 0 is causal.
+        leaves: which streams ask; "noisy" spares the clean stream's own queries.
 
     Returns:
-        Attention outputs (b, t, s, n, k) of both streams; None for an absent clean stream.
+        Attention outputs (b, t, s, n, k) of both streams; None for a clean stream that is absent or spared.
     """
     num_frames, tokens = noisy[0].shape[1:3]
     step = max(1, CHUNK_TOKENS // tokens)
@@ -134,9 +140,10 @@ def attend_streams(
         if clean is None:
             noisy_parts.append(_attend_chunk(noisy, noisy, None, first, last, oldest, window, ahead))
         else:
-            clean_parts.append(_attend_chunk(clean, clean, None, first, last, oldest, window))
+            if leaves == "all":
+                clean_parts.append(_attend_chunk(clean, clean, None, first, last, oldest, window))
             noisy_parts.append(_attend_chunk(noisy, clean, noisy, first, last, oldest, window))
-    return torch.cat(clean_parts, 1) if clean is not None else None, torch.cat(noisy_parts, 1)
+    return torch.cat(clean_parts, 1) if clean_parts else None, torch.cat(noisy_parts, 1)
 
 
 def _attend_chunk(

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import Projections, Table, attend, attend_streams, attend_within_frames
+from .attention import Leaves, Projections, Table, attend, attend_streams, attend_within_frames
 from .feed_forward import FeedForward
 from .modulation import Modulation, modulate
 from .norm import RMSNorm
@@ -75,6 +75,7 @@ class SpaceTimeBlock(nn.Module):
         num_streams: int,
         window: int,
         ahead: int = 0,
+        leaves: Leaves = "all",
     ) -> Tensor:
         """Run whole clips.
 
@@ -85,6 +86,10 @@ class SpaceTimeBlock(nn.Module):
             num_streams: 1 or 2.
             window: past frames that a frame sees.
             ahead: coming frames that a frame sees, in one stream only; 0 is causal.
+            leaves: streams that the result has; the clean one ends as keys and values of the last block.
+
+        Returns:
+            (streams b, t, s, d), or (b, t, s, d) of the noisy stream.
         """
         parts = self._parts(condition)
         x = self._attend_space(x, parts, table)
@@ -93,8 +98,11 @@ class SpaceTimeBlock(nn.Module):
             rotated = [self._rotated(self.time, stream, table) for stream in streams]
             folded = [(self._fold(q), self._fold(k), self._fold(v)) for q, k, v in rotated]
             past = folded[0] if num_streams == 2 else None
-            clean, noisy = attend_streams(past, folded[-1], window, ahead)  # pyright: ignore[reportCallIssue]
+            clean, noisy = attend_streams(past, folded[-1], window, ahead, leaves)  # pyright: ignore[reportCallIssue]
             outputs = [self._unfold(part, x.shape[2]) for part in (clean, noisy) if part is not None]
+            if len(outputs) < num_streams:
+                x = x.chunk(num_streams)[-1]
+                parts = tuple(part.chunk(num_streams)[-1] for part in parts)
             x = x + self._gate(self.time.join(torch.cat(outputs)), parts, TIME)
         return self._feed(x, parts)
 

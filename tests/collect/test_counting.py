@@ -49,7 +49,7 @@ def test_it_refuses_what_it_cannot_do() -> None:
     world = CountingWorld(CountingConfig(length=1))
     with pytest.raises(WorldError, match=r"was stepped before it was reset; call reset\(\) first"):
         world.step(Control())
-    with pytest.raises(WorldError, match=r"has no state before reset"):
+    with pytest.raises(WorldError, match=r"has not begun; call reset first"):
         world.snapshot()
     world.reset()
     assert world.step(Control()).truth["ended"]

@@ -57,7 +57,7 @@ def test_it_refuses_what_it_cannot_do(recorded: Dataset) -> None:
     world = ReplayWorld(recorded.path)
     with pytest.raises(WorldError, match=r"was stepped before it was reset"):
         world.step(Control())
-    with pytest.raises(WorldError, match=r"has no state before reset"):
+    with pytest.raises(WorldError, match=r"has not begun; call reset first"):
         world.snapshot()
     with pytest.raises(WorldError, match=r"cannot start from an image; it starts from seed"):
         world.reset(start=np.zeros((32, 64, 3), np.uint8))

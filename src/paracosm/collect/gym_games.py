@@ -18,7 +18,16 @@ import numpy as np
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.extras import need
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world import (
+    Frame,
+    Snapshot,
+    WorldInfo,
+    check_begun,
+    check_open,
+    check_snapshot,
+    check_start,
+    check_step,
+)
 
 from .pictures import shrink
 from .policies import KEYS_AT_ONCE
@@ -128,7 +137,7 @@ class GymWorld:
         prompt: str | None = None,
     ) -> Frame:
         """Begin an episode of the environment."""
-        env = self._need_open()
+        env = check_open(self._info, self._env)
         check_start(self._info, start, controls, prompt)
         observation, info = env.reset(seed=seed)
         self._seed, self._played = seed, []
@@ -140,14 +149,10 @@ class GymWorld:
 
     def step(self, control: Control) -> Frame:
         """Apply one control for ``frame_skip`` environment steps."""
-        self._need_open()
-        if self._frame is None:
-            raise WorldError(f"{self._info.name} was stepped before it was reset; call reset() first")
-        if self._frame.truth["ended"]:
-            raise WorldError(f"{self._info.name} has ended; call reset() to begin again")
-        self._info.controls.check(control)
+        check_open(self._info, self._env)
+        shown = check_step(self._info, self._frame, control)
         observation, truth = self._advance(control)
-        self._frame = Frame(image=self._picture(observation), index=self._frame.index + 1, truth=truth)
+        self._frame = Frame(image=self._picture(observation), index=shown.index + 1, truth=truth)
         return self._frame
 
     def snapshot(self) -> Snapshot:
@@ -156,9 +161,8 @@ class GymWorld:
         Raises:
             WorldError: before reset, or when a deep copy was asked for and the environment cannot be copied.
         """
-        env = self._need_open()
-        if self._frame is None:
-            raise WorldError(f"{self._info.name} has no state before reset; call reset() first")
+        env = check_open(self._info, self._env)
+        frame = check_begun(self._info, self._frame)
         copied = None
         if self.config.snapshots == "copy":
             try:
@@ -168,12 +172,12 @@ class GymWorld:
                     f'{self._info.name} cannot be copied ({error}); set snapshots to "replay"'
                 ) from error
         payload = (self._seed, tuple(self._played), copied)
-        return Snapshot(world=self._info.name, frame=self._frame, payload=payload)
+        return Snapshot(world=self._info.name, frame=frame, payload=payload)
 
     def restore(self, snapshot: Snapshot) -> Frame:
         """Go back to a snapshot."""
         check_snapshot(self._info, snapshot)
-        env = self._need_open()
+        env = check_open(self._info, self._env)
         seed, played, copied = snapshot.payload
         self._seed, self._played = seed, []
         if copied is not None:
@@ -240,11 +244,6 @@ class GymWorld:
         if self.config.height:
             image = shrink(image, self.config.height, self.config.width)
         return np.array(image)
-
-    def _need_open(self) -> Any:
-        if self._env is None:
-            raise WorldError(f"gym:{self._id} is closed; open it again")
-        return self._env
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,16 @@ import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world import (
+    Frame,
+    Snapshot,
+    WorldInfo,
+    check_begun,
+    check_open,
+    check_snapshot,
+    check_start,
+    check_step,
+)
 from paracosm.data.format import POSE_PREFIX, TRUTH_PREFIX
 from paracosm.data.reader import Dataset
 
@@ -67,24 +76,21 @@ class ReplayWorld:
 
     def step(self, control: Control) -> Frame:
         """Go to the next recorded frame."""
-        if self._frame is None:
-            raise WorldError(f"{self._info.name} was stepped before it was reset; call reset() first")
-        if self._frame.truth["ended"]:
+        if self._frame is not None and self._frame.truth["ended"]:
             raise WorldError(f"{self._info.name} is at its last frame; call reset() to see it again")
-        self._info.controls.check(control)
-        self._frame = self._show(self._frame.index + 1, control)
+        shown = check_step(self._info, self._frame, control)
+        self._frame = self._show(shown.index + 1, control)
         return self._frame
 
     def snapshot(self) -> Snapshot:
         """Return the place in the recording."""
-        if self._frame is None:
-            raise WorldError(f"{self._info.name} has no state before reset; call reset() first")
-        return Snapshot(world=self._info.name, frame=self._frame, payload=self._frame.index)
+        frame = check_begun(self._info, self._frame)
+        return Snapshot(world=self._info.name, frame=frame, payload=frame.index)
 
     def restore(self, snapshot: Snapshot) -> Frame:
         """Go back to a place in the recording."""
         check_snapshot(self._info, snapshot)
-        self._need_open()
+        check_open(self._info, self._frames)
         self._frame = snapshot.frame
         return snapshot.frame
 
@@ -111,9 +117,4 @@ class ReplayWorld:
                 "text": recorded.text,
             }
             truth["followed"] = control == recorded
-        return Frame(image=np.array(self._need_open()[index]), index=index, truth=truth)
-
-    def _need_open(self) -> np.ndarray:
-        if self._frames is None:
-            raise WorldError(f"{self._info.name} is closed; open it again")
-        return self._frames
+        return Frame(image=np.array(check_open(self._info, self._frames)[index]), index=index, truth=truth)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from paracosm.core.errors import WorldError
 
 Start = Literal["seed", "image", "clip", "prompt"]
 """What a world can begin from."""
+
+_Held = TypeVar("_Held")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,3 +202,40 @@ def check_snapshot(info: WorldInfo, snapshot: Snapshot) -> None:
     """
     if snapshot.world != info.name:
         raise WorldError(f"the snapshot was taken in {snapshot.world}, not in {info.name}; restore it there")
+
+
+def check_open(info: WorldInfo, held: _Held | None) -> _Held:
+    """Return what a world holds while it is open: its engine, its networks, its frames.
+
+    Raises:
+        WorldError: when it is None, since the world was closed.
+    """
+    if held is None:
+        raise WorldError(f"{info.name} is closed; open it again")
+    return held
+
+
+def check_begun(info: WorldInfo, frame: Frame | None) -> Frame:
+    """Return the frame that a world shows.
+
+    Raises:
+        WorldError: when there is none, since the world was not reset.
+    """
+    if frame is None:
+        raise WorldError(f"{info.name} has not begun; call reset first")
+    return frame
+
+
+def check_step(info: WorldInfo, frame: Frame | None, control: Control) -> Frame:
+    """Return the frame from which an episode takes its next step.
+
+    Raises:
+        WorldError: when the world was not reset, or the episode is over.
+        ControlError: when the control is not offered.
+    """
+    if frame is None:
+        raise WorldError(f"{info.name} was stepped before it was reset; call reset() first")
+    if frame.truth["ended"]:
+        raise WorldError(f"{info.name} has ended; call reset() to begin again")
+    info.controls.check(control)
+    return frame

@@ -13,7 +13,15 @@ import numpy as np
 
 from paracosm.core.controls import IDLE, Control, ControlSpace
 from paracosm.core.errors import ConfigError, DataError, WorldError
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world import (
+    Frame,
+    Snapshot,
+    WorldInfo,
+    check_begun,
+    check_snapshot,
+    check_start,
+    check_step,
+)
 
 BLOCK = 4
 """Side of one block in pixels: wide enough to survive a video codec."""
@@ -115,25 +123,21 @@ class CountingWorld:
     def step(self, control: Control) -> Frame:
         """Count on; the new picture shows ``control``."""
         self._need_open()
-        if self._state is None or self._frame is None:
-            raise WorldError("game:counting was stepped before it was reset; call reset() first")
-        if self._frame.truth["ended"]:
-            raise WorldError("game:counting has ended; call reset() to begin again")
-        self._info.controls.check(control)
+        shown = check_step(self._info, self._frame, control)
+        assert self._state is not None, "a world that shows a frame has a state"
         number = self._state.index + 1
         move = ("right" in control.keys) - ("left" in control.keys)
         self._state = _State(self._state.seed, number, self._state.position + move)
         events = ("shot",) if "attack" in control.keys else ()
         self._frame = Frame(
-            image=self._draw(number, control), index=self._frame.index + 1, truth=self._tell(events)
+            image=self._draw(number, control), index=shown.index + 1, truth=self._tell(events)
         )
         return self._frame
 
     def snapshot(self) -> Snapshot:
         """Return the complete state."""
-        if self._frame is None:
-            raise WorldError("game:counting has no state before reset; call reset() first")
-        return Snapshot(world=self._info.name, frame=self._frame, payload=self._state)
+        frame = check_begun(self._info, self._frame)
+        return Snapshot(world=self._info.name, frame=frame, payload=self._state)
 
     def restore(self, snapshot: Snapshot) -> Frame:
         """Go back to a snapshot."""

@@ -15,6 +15,7 @@ from paracosm.evaluate.case_set import SETS, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
 from paracosm.evaluate.files_suite import FilesConfig, run_files
 from paracosm.evaluate.judge_client import JudgeConfig
+from paracosm.evaluate.metrics.plug_ins import parse_plug_ins
 from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
 from paracosm.evaluate.suites import SuiteName
 from paracosm.worlds import make_policy, open_world
@@ -58,6 +59,9 @@ class EvaluateCommand:
     """Model folder of inverse dynamics; that of the world, of the case set, or of RUN without it."""
     tokenizer: Folder = None
     """Model folder of the tokenizer; that of the world, or RUN/tokenizer/tokenizer, without it."""
+    plug_in: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=FILE, a TorchScript network of yours that measures too, in suites that play short cases and with
+    --videos; two inputs compare frames (LPIPS), one describes clips (I3D, suite full). May be repeated."""
     judge_url: str = ""
     """OpenAI-compatible endpoint of a vision model that marks interactions too, up to its version; its key
     is read from PARACOSM_JUDGE_KEY."""
@@ -96,7 +100,12 @@ def evaluate(arguments: list[str]) -> None:
         return
     line = command_line("evaluate", arguments)
     if command.videos is not None:
-        files = FilesConfig(videos=command.videos, reference=command.reference, seed=command.seed)
+        files = FilesConfig(
+            videos=command.videos,
+            reference=command.reference,
+            seed=command.seed,
+            plug_ins=parse_plug_ins(command.plug_in),
+        )
         report = run_files(files, command.out, progress=stderr_progress(), command=line).report
     else:
         report = run_suite(suite_config(command), command.out, progress=stderr_progress(), command=line)
@@ -146,6 +155,7 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
 
 def _judge(command: EvaluateCommand) -> JudgeConfig | None:
     """The vision model that was named, None without one."""
+        plug_ins=parse_plug_ins(command.plug_in),
     if not command.judge_url and not command.judge_model:
         return None
     return JudgeConfig(

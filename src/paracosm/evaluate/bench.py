@@ -23,6 +23,7 @@ from .cases import Case, CaseSource, LevelSplit, Run
 from .encoder import TokenizerJudge
 from .long_runs import RealGame
 from .part import Result
+from .metrics.plug_ins import PlugIn, ScriptedClips, ScriptedPair, load_plug_in
 from .rollouts import Rollout, Subject, play, play_with_truth
 
 _CHOSEN = ("cases ", "runs ")
@@ -179,6 +180,11 @@ class Bench:
                 with contextlib.suppress(Exception):
                     value.close()
         self._open = {key: value for key, value in self._open.items() if key.startswith(_CHOSEN)}
+    def plug_in(self, plug_in: PlugIn) -> ScriptedPair | ScriptedClips:
+        """A network of the user's own, loaded once a process."""
+        key = f"plug-in {plug_in.name} {plug_in.version}"
+        return self._loaded(key, plug_in.file, lambda _: load_plug_in(plug_in))
+
 
     def _opened(self, name: str, subject: Subject) -> World:
         if name not in self._open:

@@ -24,9 +24,11 @@ from paracosm.core.rng import stream
 
 from .clips_of_files import Pair, find_clips, is_lossy, pair_clips, read_clip
 from .drift import STILL_GREY_LEVELS
+from .files_plug_ins import FilePlugIns
 from .gameworld import interpolation_error
 from .metrics.clip_features import CLIP_FRAMES, DIRECTIONS, SCALES, clip_statistics, fit_encoder
 from .metrics.distances import LEAST_CLIPS, frechet_distance, kernel_distance
+from .metrics.plug_ins import PlugIn, try_plug_in
 from .metrics.structure import moving_psnr_db, ssim
 from .part import Tally
 from .quality import frame_statistics, luma, motion, psnr_db, sharpness
@@ -64,6 +66,8 @@ class FilesConfig:
     """folder of true clips: those of the same names are what the clips should show"""
     seed: int = 0
     """seed of the draw of real clips for distances"""
+    plug_ins: tuple[PlugIn, ...] = ()
+    """networks of the user's own that measure frames or clips too"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,21 +97,25 @@ def run_files(
         command: the command line, for the report.
 
     Raises:
-        DataError: when a folder holds no clip, or two of one name.
+        DataError: when a folder holds no clip, or two of one name; for a file that is no plug-in.
+        MissingPackageError: for a plug-in without torch.
     """
     clips = find_clips(config.videos)
+    _try_plug_ins(config, clips)
     reference = {} if config.reference is None else find_clips(config.reference)
     pairs = pair_clips(clips, reference)
     paired = bool(set(clips) & set(reference))
     line = progress("read clips", len(pairs), "clip")
     rows, windows = [], Windows(wanted=config.reference is not None)
+    plug_ins = FilePlugIns(config.plug_ins, HORIZONS, config.seed)
     for number, pair in enumerate(pairs):
-        rows.append(_measure(pair, paired, windows))
+        rows.append(_measure(pair, paired, windows, plug_ins))
         line.update(number + 1)
     line.close()
     figures = {
         **_fidelity(rows, paired, config),
         **measure_distances(windows, config),
+        **plug_ins.figures(rows),
         **_temporal(rows),
         **{name: not_computed("skipped", f"by files alone: {why}") for name, why in NEEDS_WORLD.items()},
     }
@@ -146,13 +154,22 @@ class Windows:
         return np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
 
 
-def _measure(pair: Pair, paired: bool, windows: Windows) -> dict[str, Any]:
+def _try_plug_ins(config: FilesConfig, clips: Mapping[str, Path]) -> None:
+    """Put noise of the size of the first clip through each plug-in, before all reading."""
+    if config.plug_ins:
+        height, width = read_clip(next(iter(clips.values()))).shape[1:3]
+        for plug_in in config.plug_ins:
+            try_plug_in(plug_in, height, width)
+
+
+def _measure(pair: Pair, paired: bool, windows: Windows, plug_ins: FilePlugIns) -> dict[str, Any]:
     """Numbers of one name, or why there are none."""
     row: dict[str, Any] = {"case": pair.name, "status": "ok", "reason": ""}
     try:
         if pair.reference is not None:
             truth = read_clip(pair.reference)
             windows.add("reference", truth)
+            plug_ins.add("reference", truth)
             row["reference"] = _temporal_numbers(truth)
         if pair.clip is None:
             # references that stand for no clip are a pool to draw from, unless the folders are paired
@@ -162,8 +179,10 @@ def _measure(pair: Pair, paired: bool, windows: Windows) -> dict[str, Any]:
         clip = read_clip(pair.clip)
         row |= {"lossy": is_lossy(pair.clip), "frames": len(clip), "clip": _temporal_numbers(clip)}
         windows.add("clip", clip)
+        plug_ins.add("clip", clip)
         if pair.reference is not None:
             row["fidelity"] = _fidelity_numbers(clip, truth)  # pyright: ignore[reportPossiblyUnboundVariable]
+            row["plug_ins"] = plug_ins.compare(clip, truth)  # pyright: ignore[reportPossiblyUnboundVariable]
         elif paired:
             row["reason"] = "no reference of this name: no fidelity"
     except DataError as error:

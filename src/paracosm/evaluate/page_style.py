@@ -24,6 +24,7 @@ FAMILIES = {
     "interaction": "Interaction",
     "phenomena": "Phenomena",
     "gameworld": "GameWorld-style card",
+    "plug_in": "Networks of the user's own",
     "engine": "Engine alone",
     "play": "As a player sees it",
     "determinism": "Determinism",

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -345,4 +345,13 @@ def _one_line(error: Exception) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple | frozenset) else value
+    """JSON values of a setting; a field marked ``identity`` False (where a file lies) decides no figure."""
+    if isinstance(value, tuple | frozenset):
+        return [_plain(one) for one in value]
+    if is_dataclass(value):
+        return {
+            one.name: _plain(getattr(value, one.name))
+            for one in fields(value)
+            if one.metadata.get("identity", True)
+        }
+    return value

@@ -31,9 +31,11 @@ from .cases import NUM_NOISE_SEEDS, LevelSplit
 from .compare import compare, read_outcome
 from .judge_client import JudgeConfig
 from .long_runs import RealGame, learn_game
+from .metrics.plug_ins import PlugIn
 from .part import Part
 from .parts.control import CONTROL_STEPS
 from .parts.judged import with_judge
+from .parts.plug_ins import with_plug_ins
 from .report import Page, write_page
 from .rollouts import ConfiguredOpener, Subject
 from .runner import LEAST_COVERAGE, NOT_MEASURED, Outcome, run_parts
@@ -87,6 +89,8 @@ class SuiteConfig:
     judge: JudgeConfig | None = None
     """vision model that marks interactions beside engine truth; None asks none"""
 
+    plug_ins: tuple[PlugIn, ...] = ()
+    """networks of the user's own that measure frames or clips too"""
     def __post_init__(self) -> None:
         """Refuse numbers that measure nothing, and suites and parts that there are not."""
         if self.workers < 1 or self.seed < 0:
@@ -148,6 +152,7 @@ def run_suite(
     outcome = run_parts(
         parts,
         bench,
+    parts = with_plug_ins(parts, config.plug_ins, bench.info.height, bench.info.width)
         out,
         setup=describe_setup(config, cases, bench),
         workers=config.workers,

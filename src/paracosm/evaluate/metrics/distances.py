@@ -22,12 +22,16 @@ KERNEL_DEGREE = 3
 """Degree of the polynomial kernel."""
 
 
-def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+def frechet_distance(
+    first: np.ndarray, second: np.ndarray, most_features: int | None = MOST_FEATURES
+) -> float:
     """Fréchet distance of two Gaussians fitted to features: |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½).
 
     Args:
         first: (n, d) features of one set, n >= 1,024, d <= 64.
         second: (n, d) of the other, of the same number.
+        most_features: widest features taken; None for any, where the floor stands beside the value and the
+            measure is known by its width (FVD).
 
     Returns:
         0 and up, squared feature units; lower is better. Biased upward: compare with the floor.
@@ -37,7 +41,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
     Source: Heusel et al., "GANs trained by a two time-scale update rule", 2017, equation 6.
     """
-    one, two = _check_sets(first, second)
+    one, two = _check_sets(first, second, most_features)
     gap = one.mean(axis=0) - two.mean(axis=0)
     cov_one, cov_two = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
     root = _square_root(cov_one)
@@ -123,7 +127,9 @@ def _square_root(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-def _check_sets(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_sets(
+    first: np.ndarray, second: np.ndarray, most_features: int | None = MOST_FEATURES
+) -> tuple[np.ndarray, np.ndarray]:
     if first.ndim != 2 or first.shape != second.shape:
         raise DataError(
             f"features of shape {first.shape} and {second.shape} cannot be compared; "
@@ -135,9 +141,9 @@ def _check_sets(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.n
             f"{clips} clips are too few for a distance of distributions, "
             f"whose bias would drown the difference; give at least {LEAST_CLIPS} on each side"
         )
-    if width > MOST_FEATURES:
+    if most_features is not None and width > most_features:
         raise DataError(
-            f"{width} features a clip are too many for {clips} clips; project to at most {MOST_FEATURES}"
+            f"{width} features a clip are too many for {clips} clips; project to at most {most_features}"
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise DataError("features hold numbers that are not finite; a clip was damaged, or the encoder broke")

@@ -2,7 +2,8 @@
 
 Each case is played for 16 steps; its first and its second eight frames are clips. As many real clips of other
 moments are the reference, drawn apart. The true clips of the played moments against the same reference are
-the floor, the anchor "true_game". This file does NOT know how features are made.
+the floor, the anchor "true_game". Plug-ins that describe clips (I3D) see all 16 frames of a case as one clip.
+This file does NOT know how features are made.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.cases import Case
+from paracosm.evaluate.metrics import plug_ins as plugged
 from paracosm.evaluate.metrics.clip_features import (
     CLIP_FRAMES,
     DIRECTIONS,
@@ -23,7 +25,7 @@ from paracosm.evaluate.metrics.clip_features import (
     clip_statistics,
     fit_encoder,
 )
-from paracosm.evaluate.metrics.distances import LEAST_CLIPS, ResampledKernel, frechet_distance
+from paracosm.evaluate.metrics.distances import LEAST_CLIPS, MOST_FEATURES, ResampledKernel, frechet_distance
 from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult
 
 LAST_STEPS = (CLIP_FRAMES, 2 * CLIP_FRAMES)
@@ -48,6 +50,8 @@ class Distances:
     """cases played, and real clips of the reference; figures need at least 1,024"""
     encoder: Literal["clip-statistics-1"] = NAME
     """the frozen encoder, by name and version"""
+    plug_ins: tuple[plugged.PlugIn, ...] = ()
+    """networks of the user's own that describe clips"""
 
     name: ClassVar[str] = "distances"
     version: ClassVar[int] = 1
@@ -75,8 +79,12 @@ class Distances:
         cases = self._cases(bench, unit.data["kind"])[first : first + BATCH]
         names = [case.name for case in cases]
         truth = np.stack([case.truth for case in cases])
-        if unit.data["kind"] != "played":
-            return UnitResult(arrays={"real": clip_statistics(truth[:, :CLIP_FRAMES])})
+        kind = unit.data["kind"]
+        if kind != "played":
+            arrays = {"real": clip_statistics(truth[:, :CLIP_FRAMES])}
+            if kind == "reference":
+                arrays |= self._described(bench, {"real": truth[:, :STEPS]})
+            return UnitResult(arrays=arrays)
         frames = {
             "world": np.stack([bench.play(case.rollout) for case in cases]),
             "true_game": truth,
@@ -87,11 +95,12 @@ class Distances:
             for who, clips in frames.items()
             for last in LAST_STEPS
         }
+        arrays |= self._described(bench, frames)
         return UnitResult(numbers={"cases": names}, arrays=arrays)
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
         """Both distances of both clips; undefined with the reason for fewer than 1,024 clips."""
-        kinds = {kind: [one for one in results if one.unit.data["kind"] == kind] for kind in KINDS}
+        kinds = {kind: [one for one in results if one.unit.data["kind"] == kind] for kind in FREE_STEPS}
         cases = tuple(name for one in kinds["played"] for name in one.numbers["cases"])
         names = [f"distance.{kind}@{last}" for last in LAST_STEPS for kind in ("frechet", "kernel")]
         real = _join(kinds["reference"], "real")
@@ -101,6 +110,7 @@ class Distances:
             reason = (
                 f"{count} clips on each side and {len(fit)} to fit directions to; needed are {LEAST_CLIPS}"
             )
+            names += [f"{plug_in.figure}@{STEPS}" for plug_in in self.plug_ins]
             return {name: not_computed("undefined", f"{reason} and {2 * DIRECTIONS}") for name in names}
         encoder = fit_encoder(fit)
         reference = encoder.encode(real[:count])
@@ -108,11 +118,24 @@ class Distances:
         for last in LAST_STEPS:
             sides = {who: encoder.encode(_join(kinds["played"], f"{who}_{last}")[:count]) for who in WHO}
             figures |= _tallies(cases[:count], sides, reference, last)
+        for plug_in in self.plug_ins:
+            own = {who: _join(kinds["played"], f"{plug_in.name}_{who}")[:count] for who in WHO}
+            there = _join(kinds["reference"], f"{plug_in.name}_real")[:count]
+            figures[f"{plug_in.figure}@{STEPS}"] = _frechet(cases[:count], own, there, plug_in.unit, None)
         return figures
 
     @property
     def _num_fit(self) -> int:
         return max(2 * DIRECTIONS, self.num_cases // 2)
+
+    def _described(self, bench: Bench, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Features of clips (n, STEPS, h, w, 3) by every plug-in."""
+        found = {}
+        for plug_in in self.plug_ins:
+            network = bench.plug_in(plug_in)
+            assert isinstance(network, plugged.ScriptedClips)
+            found |= {f"{plug_in.name}_{who}": network.encode(part) for who, part in clips.items()}
+        return found
 
     def _cases(self, bench: Bench, kind: str) -> list[Case]:
         """Cases of the main split; another number of steps draws other moments, and none serves twice."""
@@ -122,13 +145,15 @@ class Distances:
         if kind == "fit":
             taken |= {case.name for case in self._cases(bench, "reference")}
         count = self._num_fit if kind == "fit" else self.num_cases
-        found = list(bench.cases(round(count * SPARE), KINDS[kind]).values())
+        # a plug-in needs whole clips of the reference, too
+        steps = STEPS + 1 if self.plug_ins and kind == "reference" else FREE_STEPS[kind]
+        found = list(bench.cases(round(count * SPARE), steps).values())
         split = found[0].split
         return [case for case in found if case.split == split and case.name not in taken][:count]
 
 
-KINDS = {"played": STEPS, "reference": CLIP_FRAMES, "fit": CLIP_FRAMES + 1}
-"""Kinds of units, and the steps of their cases."""
+FREE_STEPS = {"played": STEPS, "reference": CLIP_FRAMES, "fit": CLIP_FRAMES + 1}
+"""Kinds of units, and the steps of their cases where no plug-in needs more."""
 
 
 @dataclass(frozen=True)
@@ -136,30 +161,40 @@ class _Frechet:
     """Fréchet distance of features (n, d) to a reference of as many; nan for another number."""
 
     reference: np.ndarray
+    most_features: int | None
 
     def __call__(self, rows: np.ndarray) -> float:
         if rows.shape != self.reference.shape:
             return float("nan")
-        return frechet_distance(rows, self.reference)
+        return frechet_distance(rows, self.reference, self.most_features)
+
+
+def _frechet(
+    cases: tuple[str, ...],
+    sides: dict[str, np.ndarray],
+    reference: np.ndarray,
+    unit: str,
+    most_features: int | None,
+) -> Tally:
+    return Tally(
+        cases=cases,
+        world=sides["world"],
+        combine=_Frechet(reference, most_features),
+        anchors={"true_game": sides["true_game"], "copy_last": sides["copy_last"]},
+        unit=unit,
+        higher_is_better=False,
+        # no interval: a resample holds clips twice, which the Fréchet distance takes for a narrower Gaussian
+        draws=0,
+        reason=f"fewer than {LEAST_CLIPS} clips",
+    )
 
 
 def _tallies(
     cases: tuple[str, ...], sides: dict[str, np.ndarray], reference: np.ndarray, last: int
 ) -> dict[str, Tally]:
     kernel = ResampledKernel(sides, reference)
-    reason = f"fewer than {LEAST_CLIPS} clips"
     return {
-        # no interval: a resample holds clips twice, which the Fréchet distance takes for a narrower Gaussian
-        f"distance.frechet@{last}": Tally(
-            cases=cases,
-            world=sides["world"],
-            combine=_Frechet(reference),
-            anchors={"true_game": sides["true_game"], "copy_last": sides["copy_last"]},
-            unit="feature variance",
-            higher_is_better=False,
-            draws=0,
-            reason=reason,
-        ),
+        f"distance.frechet@{last}": _frechet(cases, sides, reference, "feature variance", MOST_FEATURES),
         f"distance.kernel@{last}": Tally(
             cases=cases,
             world=kernel.rows("world"),
@@ -168,7 +203,7 @@ def _tallies(
             unit="MMD²",
             higher_is_better=False,
             draws=DRAWS,
-            reason=reason,
+            reason=f"fewer than {LEAST_CLIPS} clips",
         ),
     }
 

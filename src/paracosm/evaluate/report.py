@@ -347,8 +347,9 @@ def _short_clips(page: Page) -> str:
             parts.append(f"<h3>{title}</h3>")
         for index in chosen:
             case, clip, result = clips[index]
+            truth = case.truth[: len(clip)]  # another part may have asked for more of this case
             caption = f"{case.name}, {case.split.replace('_', ' ')}: {scores[index]:.1f} dB"
-            rows = [case.truth, clip, result.array("shuffled"), result.array("no_control")]
+            rows = [truth, clip, result.array("shuffled"), result.array("no_control")]
             parts.append(_case_figure(case, rows, page.outcome.bench.info.fps, caption))
     return "".join(parts)
 

@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from paracosm.core.errors import ConfigError, MissingPackageError
-from paracosm.models.text import HashedWords, MiniLM, TextProjector, collate, make_encoder, parse_instruction
-
-FIELDS = ("text", "light", "action")
+from paracosm.models.text import HashedWords, MiniLM, TextProjector, collate, make_encoder
 
 
 def test_hashed_words_are_the_same_on_every_machine_and_differ_by_word() -> None:
@@ -48,20 +46,6 @@ def test_the_field_and_the_order_of_words_are_told() -> None:
     nothing, there = projector(collate([{}], 32))
     assert there.tolist() == [[True, False]]
     assert torch.equal(nothing[0, 0], projector.null)
-
-
-def test_an_instruction_is_a_mapping_or_named_fields_or_free_words() -> None:
-    def said(text: object) -> dict[str, str]:
-        return parse_instruction(text, FIELDS, "stay")  # pyright: ignore[reportArgumentType]
-
-    assert said("make it dark") == {"text": "make it dark"}
-    assert said("light: make it dark. Action: jump") == {"light": "make it dark", "action": "jump"}
-    assert said({"action": "jump"}) == {"light": "stay", "action": "jump"}
-    assert said("") == said({}) == {}
-    with pytest.raises(
-        ConfigError, match=r"fields \['sound'\] of the instruction are not known; use text, light"
-    ):
-        said({"sound": "bang"})
 
 
 def test_minilm_tells_opposites_apart_by_its_tokens() -> None:

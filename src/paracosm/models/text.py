@@ -234,32 +234,6 @@ class TextProjector(nn.Module):
         return torch.cat([null, x], 1), torch.cat([there, text.mask], 1)
 
 
-def parse_instruction(text: str | Mapping[str, str], fields: Sequence[str], unchanged: str) -> dict[str, str]:
-    """Turn what a player says into the fields of a structured text.
-
-    Args:
-        text: a mapping of fields; or "light: make it dark. action: jump"; or free words, which go to the
-            first field. "" says nothing.
-        fields: those that a network knows; the first takes free words.
-        unchanged: what each other field says when nothing is asked of it.
-
-    Raises:
-        ConfigError: for a field that is not known.
-    """
-    if isinstance(text, str):
-        pieces = re.split(rf"(?:^|[.;,\n])\s*({'|'.join(map(re.escape, fields))})\s*:", text, flags=re.I)
-        if len(pieces) == 1:
-            return {fields[0]: text.strip()} if text.strip() else {}
-        text = dict(zip((name.lower() for name in pieces[1::2]), pieces[2::2], strict=True))
-    unknown = sorted(set(text) - set(fields))
-    if unknown:
-        raise ConfigError(f"fields {unknown} of the instruction are not known; use {', '.join(fields)}")
-    said = {name: value.strip(" .;,\n") for name, value in text.items() if value.strip(" .;,\n")}
-    if not said or fields[0] in said:
-        return said
-    return {name: said.get(name, unchanged) for name in fields[1:]}
-
-
 def _word(word: str, width: int) -> np.ndarray:
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.Philox(key=seed)).standard_normal(width, np.float32)

@@ -17,6 +17,7 @@ import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
 from paracosm.core.video_spec import is_video_world
@@ -33,6 +34,7 @@ from paracosm.zoo import bundled_worlds
 
 from .backends import Backend, BackendKind, State, open_backend
 from .backends.ring import Entry, Ring
+from .instruct_world import InstructEngineConfig, InstructWorld
 from .token_world import TokenEngineConfig, TokenWorld
 from .video_world import VideoEngineConfig, VideoWorld
 from .weights import count_parameters
@@ -344,7 +346,7 @@ class _Plan:
 
 def open_model_world(
     name_or_path: str, config: EngineConfig | None = None
-) -> NeuralWorld | VideoWorld | TokenWorld:
+) -> NeuralWorld | VideoWorld | TokenWorld | InstructWorld:
     """Open a neural world by the name of a bundled one or by the path of a folder.
 
     Args:
@@ -367,9 +369,18 @@ def open_model_world(
     if is_token_world(folder):
         threads = (config or EngineConfig()).num_threads
         return TokenWorld(folder, TokenEngineConfig(num_threads=threads), f"model:{name_or_path}")
+    if is_instruct_world(folder):
+        return InstructWorld(folder, _for_instruct(config or EngineConfig()), f"model:{name_or_path}")
     if is_video_world(folder):
         return VideoWorld(folder, _for_video(config or EngineConfig()), f"model:{name_or_path}")
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
+
+
+def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
+    """What of an engine's config a world of instructions takes; it knows one backend."""
+    return InstructEngineConfig(
+        levels=config.levels, guidance=config.guidance, num_threads=config.num_threads
+    )
 
 
 def _for_video(config: EngineConfig) -> VideoEngineConfig:

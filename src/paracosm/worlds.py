@@ -59,7 +59,7 @@ def open_world(name: str, config: Any = None) -> World:
     Args:
         name: "model:NAME" or "model:PATH" (a neural world), "game:doom", "game:coinrun", "game:counting",
             "gym:ENVIRONMENT-ID" (a Gymnasium environment with pixels), "replay:PATH#3" (episode 3 of a
-            recording).
+            recording), "socket:HOST:PORT" or "socket:unix:/path" (an engine that serves its world there).
         config: the world's own config, as its dataclass or as the JSON values of one; None takes the
             defaults.
 
@@ -75,7 +75,10 @@ def open_world(name: str, config: Any = None) -> World:
     if kind not in _KINDS or not colon or not rest:
         close = difflib.get_close_matches(name, [f"game:{game}" for game in GAMES], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise WorldError(f'"{name}" names no world; use model:NAME, game:NAME, gym:ID or replay:PATH#0{hint}')
+        raise WorldError(
+            f'"{name}" names no world; use model:NAME, game:NAME, gym:ID or replay:PATH#0, or socket:HOST:PORT '
+            f"for an engine{hint}"
+        )
     return _KINDS[kind](rest, config)
 
 
@@ -91,6 +94,8 @@ def world_config(name: str, values: Any = None) -> Any:
         cls = _load(_find_game(rest).module, _find_game(rest).config)
     elif kind == "gym":
         cls = _load("paracosm.collect.gym_games", "GymConfig")
+    elif kind == "socket":
+        cls = _load("paracosm.collect.socket_world", "SocketConfig")
     else:
         if values is not None:
             raise ConfigError(f"{name} takes no config; leave it out")
@@ -132,6 +137,11 @@ def _open_gym(rest: str, config: Any) -> World:
     return gym_games.GymWorld(rest, _build(gym_games.GymConfig, config))
 
 
+def _open_socket(rest: str, config: Any) -> World:
+    socket_world = importlib.import_module("paracosm.collect.socket_world")
+    return socket_world.SocketWorld(rest, _build(socket_world.SocketConfig, config))
+
+
 def _open_replay(rest: str, config: Any) -> World:
     _refuse_config("replay", config)
     path, _, which = rest.partition("#")
@@ -151,6 +161,7 @@ _KINDS: dict[str, Callable[[str, Any], World]] = {
     "game": _open_game,
     "gym": _open_gym,
     "replay": _open_replay,
+    "socket": _open_socket,
     "model": _open_model,
 }
 

@@ -71,7 +71,7 @@ def show(report: Report, json: Path | None) -> None:
 def full_name(world: str) -> str:
     """Complete the name of a world: "doom" and a folder are neural worlds; a name with a kind stays."""
     kind = world.partition(":")[0]
-    return world if kind in ("model", "game", "gym", "replay") else f"model:{world}"
+    return world if kind in ("model", "game", "gym", "replay", "socket") else f"model:{world}"
 
 
 def name_first(arguments: Sequence[str], option: str) -> list[str]:

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from paracosm.core.figures import Figure, make_report, write_report
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
-from paracosm.models.masking import MaskedFrame, fill, mask_levels, remask
+from paracosm.models.mask_schedule import SamplerConfig, mask_levels
+from paracosm.models.masking import MaskedFrame, fill, remask
 from paracosm.models.rollout import next_frame
-from paracosm.models.token_rollout import SamplerConfig, TokenRollout
+from paracosm.models.token_rollout import TokenRollout
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.recipes import genie
 from paracosm.recipes.cost import stage_cost

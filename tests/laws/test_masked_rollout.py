@@ -5,9 +5,10 @@ import torch
 
 from paracosm.core.errors import ConfigError
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
-from paracosm.models.masking import MaskedFrame, fill, mask_levels, remask
+from paracosm.models.mask_schedule import SamplerConfig, mask_levels
+from paracosm.models.masking import MaskedFrame, fill, remask
 from paracosm.models.rollout import check_levels, next_frame
-from paracosm.models.token_rollout import SamplerConfig, draw_frame, dream_codes, stream_codes
+from paracosm.models.token_rollout import draw_frame, dream_codes, stream_codes
 from tests import tiny_genie
 from tests.tiny_genie import ACTION_WIDTH, COLUMNS, ROWS, draw, draw_codes
 

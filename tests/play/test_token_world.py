@@ -1,7 +1,12 @@
 """A world of tokens plays: same seed same bytes, snapshots, learnt actions, real keys, any start picture."""
 
+import base64
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,12 +14,13 @@ import pytest
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, ControlError, DataError, WorldError
 from paracosm.core.rng import stream
-from paracosm.core.token_spec import TokenStarts, load_token_spec
+from paracosm.core.token_spec import TokenStarts, action_picture, load_token_spec
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
-from paracosm.models.token_rollout import SamplerConfig
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.token_world import build_token_world
+from paracosm.play.connection import describe
 from paracosm.play.engine import open_model_world
-from paracosm.play.token_world import TokenWorld
+from paracosm.play.token_world import TokenEngineConfig, TokenWorld
 from tests import tiny_genie
 from tests.tiny_genie import ACTIONS, HEIGHT, WIDTH
 
@@ -94,6 +100,70 @@ def test_keys_stand_for_their_actions_and_nothing_for_the_idle_one(folder: Path)
         world.action(Control(keys={"left", "right"}))
     with pytest.raises(ControlError, match="latent 4 is not offered; this world has 4 latent actions"):
         world.action(Control(latent=4))
+
+
+@pytest.mark.parametrize(
+    ("attention", "conditioning"), [("factorised", "add"), ("joint", "prepend"), ("space", "film")]
+)
+def test_with_and_without_torch_the_same_tokens_are_made(
+    tmp_path: Path,
+    attention: Literal["factorised", "joint", "space"],
+    conditioning: Literal["add", "prepend", "film"],
+) -> None:
+    folder = build(
+        tmp_path / "world",
+        tokenizer=tiny_genie.tokenizer(attention),
+        dynamics=tiny_genie.dynamics(conditioning),
+        storage="float16",
+    )
+    worlds = [TokenWorld(folder, TokenEngineConfig(backend=kind)) for kind in ("onnx", "torch")]
+    one, two = (play(world, SCRIPT) for world in worlds)
+    # a token more or less would change a patch by far more than the last bit of a picture
+    assert np.abs(one.astype(int) - two).max() <= 1
+    state, again = worlds[0].snapshot(), []
+    for _ in range(2):
+        worlds[0].restore(state)
+        again.append(np.stack([worlds[0].step(control).image for control in SCRIPT]))
+    assert np.array_equal(*again)
+
+
+def test_a_world_without_graphs_plays_with_torch_and_says_so(folder: Path, tmp_path: Path) -> None:
+    old = tmp_path / "world"
+    shutil.copytree(folder, old)
+    for graph in old.rglob("*.onnx"):
+        graph.unlink()
+    assert TokenWorld(folder).info.details["backend"] == "onnx"
+    assert TokenWorld(old).info.details["backend"] == "torch"
+    with pytest.raises(DataError, match=r"step.onnx is missing|encode.onnx is missing"):
+        TokenWorld(old, TokenEngineConfig(backend="onnx"))
+
+
+def test_what_each_action_does_is_shown_beside_its_number(folder: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "world"
+    shutil.copytree(folder, drawn)
+    assert TokenWorld(drawn).info.latent_pictures == ()
+    (drawn / "actions").mkdir()
+    for action in range(ACTIONS):
+        action_picture(drawn, action).write_bytes(b"png %d" % action)
+    info = TokenWorld(drawn).info
+    assert info.latent_pictures == tuple(b"png %d" % action for action in range(ACTIONS))
+    sent = describe(info)["latent_pictures"]
+    assert [base64.b64decode(picture) for picture in sent] == list(info.latent_pictures)
+    action_picture(drawn, 2).unlink()
+    with pytest.raises(DataError, match=r"actions/3.png is missing beside others"):
+        TokenWorld(drawn)
+
+
+def test_it_plays_where_no_torch_is_loaded(folder: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from paracosm.core.controls import Control;"
+        "from paracosm.play.engine import open_model_world;"
+        f"world = open_model_world({str(folder)!r}); world.reset();"
+        "print(world.step(Control(latent=1)).index);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
 
 def test_it_begins_from_any_picture_of_its_size(folder: Path) -> None:

@@ -2,15 +2,18 @@
 
     WORLD/world.json             this file's TokenWorldSpec; "kind" is "tokens"
     WORLD/tokenizer/             config.json, model.safetensors: frames to codes and back
+                                 encode.onnx, decode.onnx: the same without torch, on the same weights
     WORLD/dynamics/              config.json, model.safetensors: codes and an action to the next codes
+                                 step.onnx: one pass without torch
     WORLD/starts.safetensors     frames uint8 (n, t, h, w, 3), actions int64 (n, t - 1)
+    WORLD/actions/1.png, ...     what each learnt action was found to do, where that was drawn
 
-It plays with torch. This file does NOT know how frames are made.
+Folders written before the graphs play with torch. This file does NOT know how frames are made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +28,10 @@ from .world_spec import WorldParts, check_weights, kind_of, read_spec
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
 KIND = "tokens"
+ACTIONS_FOLDER = "actions"
+"""Pictures of what each learnt action does, in a world's folder."""
+SIZES_NOTE = "sizes"
+"""Under this name a graph carries what its player must know to keep its cache, as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,8 @@ class TokenWorldSpec:
     """of the sampling"""
     starts: str
     """file of the clips to start from"""
+    bindings: dict[str, str] = field(default_factory=dict)
+    """W3C key codes of the real keys of ``key_actions``, e.g. {"ArrowLeft": "left"}"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
@@ -80,7 +89,9 @@ class TokenWorldSpec:
     @property
     def controls(self) -> ControlSpace:
         """What the player may do: hold one learnt action, or a real key that stands for one."""
-        return ControlSpace(keys=tuple(self.key_actions), num_latents=self.num_actions)
+        return ControlSpace(
+            keys=tuple(self.key_actions), bindings=self.bindings, num_latents=self.num_actions
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +141,28 @@ def load_token_starts(folder: Path, spec: TokenWorldSpec) -> TokenStarts:
         ) from error
     check_token_starts(starts, spec, str(path))
     return starts
+
+
+def action_picture(folder: Path, action: int) -> Path:
+    """File of the picture of what a learnt action does; players count actions from 1."""
+    return folder / ACTIONS_FOLDER / f"{action + 1}.png"
+
+
+def read_action_pictures(folder: Path, spec: TokenWorldSpec) -> tuple[bytes, ...]:
+    """PNG of what each learnt action was found to do; () when they were not drawn.
+
+    Raises:
+        DataError: when some are there and some are not.
+    """
+    files = [action_picture(folder, action) for action in range(spec.num_actions)]
+    missing = [file for file in files if not file.is_file()]
+    if len(missing) == len(files):
+        return ()
+    if missing:
+        raise DataError(
+            f"{missing[0]} is missing beside others; copy the whole world folder, or draw them anew"
+        )
+    return tuple(file.read_bytes() for file in files)
 
 
 def save_token_starts(starts: TokenStarts, path: Path) -> None:

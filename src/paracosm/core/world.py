@@ -36,6 +36,7 @@ class WorldInfo:
             every recipe.
         description: one or two sentences for people.
         details: figures worth showing beside a speed, e.g. {"denoise_steps": 2, "tokens_per_frame": 12}.
+        latent_pictures: for each learnt action a PNG of what it was found to do; () where none were drawn.
     """
 
     name: str
@@ -47,6 +48,7 @@ class WorldInfo:
     engine: str = ""
     description: str = ""
     details: Mapping[str, str | int | float] = field(default_factory=dict)
+    latent_pictures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,17 @@ from torch import Tensor, nn
 
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
+from paracosm.core.token_spec import SIZES_NOTE
 from paracosm.core.world_spec import SCALE_SUFFIX, WEIGHTS_FILE, Arithmetic
 
 from .byte_product import BYTE_PRODUCT
 from .dynamics_flow import FlowDynamics
+from .dynamics_maskgit import MaskGITDynamics
 from .frame_codec import DecodeFrame, EncodeFrame, first_states
 from .frame_step import FrameCondition, FrameStep, empty_ring
+from .token_step import CodesStep, DecodeCodes, EncodeCodes, empty_place, stack_sizes
 from .tokenizer_vae import TokenizerVAE
+from .tokenizer_vq import TokenizerVQ
 
 OPSET = 18
 """Oldest operator set that has every operator used; players older than it are from before 2023."""
@@ -48,6 +52,7 @@ class Graph:
         outputs: names of the outputs.
         free_axes: for inputs and outputs whose first axis may have any length.
         extra_operators: operator sets beyond the standard one, with their versions.
+        notes: words that the graph carries along for who runs it.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Graph:
     outputs: Sequence[str]
     free_axes: Sequence[str] = ()
     extra_operators: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def tokenizer_graphs(tokenizer: TokenizerVAE) -> list[Graph]:
@@ -123,6 +129,36 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
     ]
 
 
+def token_graphs(tokenizer: TokenizerVQ, dynamics: MaskGITDynamics) -> tuple[list[Graph], list[Graph]]:
+    """Graphs of a world of tokens: those of its tokenizer, and the one pass of its dynamics."""
+    config = tokenizer.config
+    image = torch.zeros(config.height, config.width, 3, dtype=torch.uint8)
+    codes = torch.zeros(config.tokens_per_frame, dtype=torch.int64)
+    told = {"codes": codes, "action": torch.zeros(1, dtype=torch.int64), "known": torch.tensor([True])}
+    encode = _token_graph("encode", EncodeCodes(tokenizer), "tokenizer", {"image": image}, "codes_found")
+    decode = _token_graph("decode", DecodeCodes(tokenizer), "tokenizer", {"codes": codes}, "image_made")
+    return [encode, decode], [_token_graph("step", CodesStep(dynamics), "dynamics", told, "logits")]
+
+
+def _token_graph(
+    name: str,
+    module: EncodeCodes | DecodeCodes | CodesStep,
+    network: str,
+    inputs: Mapping[str, Tensor],
+    made: str,
+) -> Graph:
+    place = empty_place(module.run.stack)
+    return Graph(
+        name=name,
+        module=module,
+        network=network,
+        inputs={**inputs, **place},
+        outputs=[made, "new_keys", "new_values"] if place else [made],
+        extra_operators={"com.microsoft": 1},
+        notes={SIZES_NOTE: json.dumps(stack_sizes(module.run.stack))},
+    )
+
+
 def export_graphs(graphs: Sequence[Graph], folder: Path) -> None:
     """Write graphs beside the weights of their network.
 
@@ -164,6 +200,7 @@ def _trace(graph: Graph) -> Any:
         )
     model = onnx.load_model_from_string(buffer.getvalue())
     model.doc_string = ""
+    onnx.helper.set_model_props(model, dict(graph.notes))
     for node in model.graph.node:
         node.doc_string = ""
     return model

@@ -25,7 +25,7 @@ from paracosm.nn.feed_forward import FeedForward
 from paracosm.nn.norm import EPSILON
 from paracosm.nn.patch import from_patches, to_patches
 from paracosm.nn.rope import rotate
-from paracosm.nn.space_time import SpaceTimeBlock
+from paracosm.nn.space_time import FEED_FORWARD, SPACE, TIME, SpaceTimeBlock
 
 from .byte_product import Product, byte_product, float_product
 from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
@@ -131,10 +131,10 @@ class FrameStep(nn.Module):
             parts = rows[used : used + block.modulation.count]
             used += block.modulation.count
             cached = cache[i], cache[depth + i]
-            tokens, k, v = _run_block(block, tokens, parts, (cos, sin), mask, cached, self.product)
+            tokens, k, v = run_block(block, tokens, parts, (cos, sin), mask, cached, self.product)
             keys.append(k)
             values.append(v)
-        made = dynamics.head.leave(_normalise(tokens, rows[used + 1]) + rows[used])
+        made = dynamics.head.leave(normalise(tokens, rows[used + 1]) + rows[used])
         side = dynamics.config.latent_height // dynamics.config.patch
         clean = from_patches(made[None, None], dynamics.config.patch, side)[0, 0]
         return clean, torch.cat(keys), torch.cat(values)
@@ -154,7 +154,7 @@ def _blocks(dynamics: FlowDynamics) -> list[SpaceTimeBlock]:
     return [block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock)]
 
 
-def _run_block(
+def run_block(
     block: SpaceTimeBlock,
     x: Tensor,
     parts: tuple[Tensor, ...],
@@ -163,27 +163,64 @@ def _run_block(
     cached: tuple[Tensor, Tensor],
     product: Product,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One layer over tokens (s, d); returns them with the frame's rotated keys and values (1, n, s, k)."""
-    time, space = block.time, block.space
-    assert time is not None, "the flow dynamics attends in time"
-    if space is not None:
-        q, k, v = _project(space, _normalise(x, parts[7]) + parts[6], product)
-        scores = _rotated(q, *table) @ _rotated(k, *table).transpose(-1, -2)
-        x = x + parts[8] * _join(space, scores.softmax(-1) @ v, product)
-    q, k, v = _project(time, _normalise(x, parts[1]) + parts[0], product)
-    q, k = _rotated(q, *table), _rotated(k, *table)
-    if space is None:
-        y = _attend_cached(q, k, v, cached, mask)
+    """One layer over tokens (s, d); returns them with the frame's rotated keys and values (1, n, s, k).
+
+    Args:
+        block: attends in time.
+        x: (s, d).
+        parts: for each layer shift, gain and gate (1, d), gains being 1 + scale; () for plain norms.
+        table: cosines and sines (s, k / 2).
+        mask: (entries,).
+        cached: rotated keys (sequences n, k, entries) and values (sequences n, entries, k).
+        product: how matrices are multiplied.
+    """
+    x = attend_picture(block, x, parts, table, product)
+    q, k, v = project(block.time, enter(block, x, parts, TIME), product)
+    q, k = rotated(q, *table), rotated(k, *table)
+    if block.space is None:
+        y = attend_cached(q, k, v, cached, mask)
     else:
         by_token = [rearrange(part, "1 n s k -> (s n) 1 k") for part in (q, k, v)]
-        y = _attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
+        y = attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
         y = rearrange(y, "(s n) 1 k -> 1 n s k", s=x.shape[0])
-    x = x + parts[2] * _join(time, y, product)
-    x = x + parts[5] * _feed_forward(block.feed_forward, _normalise(x, parts[4]) + parts[3], product)
-    return x, k, v
+    x = x + gate(join(block.time, y, product), parts, TIME)
+    return feed(block, x, parts, product), k, v
 
 
-def _attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+def attend_picture(
+    block: SpaceTimeBlock,
+    x: Tensor,
+    parts: tuple[Tensor, ...],
+    table: tuple[Tensor, Tensor],
+    product: Product,
+) -> Tensor:
+    """Attention within the frame, where a layer has it; arguments as for :func:`run_block`."""
+    if block.space is None:
+        return x
+    q, k, v = project(block.space, enter(block, x, parts, SPACE), product)
+    scores = rotated(q, *table) @ rotated(k, *table).transpose(-1, -2)
+    return x + gate(join(block.space, scores.softmax(-1) @ v, product), parts, SPACE)
+
+
+def feed(block: SpaceTimeBlock, x: Tensor, parts: tuple[Tensor, ...], product: Product) -> Tensor:
+    """The feed-forward layer of a block; arguments as for :func:`run_block`."""
+    y = feed_forward(block.feed_forward, enter(block, x, parts, FEED_FORWARD), product)
+    return x + gate(y, parts, FEED_FORWARD)
+
+
+def enter(block: SpaceTimeBlock, x: Tensor, parts: tuple[Tensor, ...], first: int) -> Tensor:
+    """Norm before a layer."""
+    if parts:
+        return normalise(x, parts[first + 1]) + parts[first]
+    return normalise(x, block.norms[str(first)].gain)  # pyright: ignore[reportArgumentType]
+
+
+def gate(y: Tensor, parts: tuple[Tensor, ...], first: int) -> Tensor:
+    """What of a layer's output is added."""
+    return parts[first + 2] * y if parts else y
+
+
+def attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
     """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied."""
     entries = mask.shape[0]
     scores = torch.cat([q @ cached[0] + mask, q @ k.transpose(-1, -2)], -1).softmax(-1)
@@ -191,19 +228,21 @@ def _attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor
     return past @ cached[1] + own @ v
 
 
-def _project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:
+def project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values (1, n, s, k) of tokens (s, d); the attention scale is in the query gain."""
     fused = rearrange(product(projections.enter, x), "s (n k) -> 1 n s k", n=3 * projections.heads)
     q, k, v = fused.split(projections.heads, 1)
     gain = projections.query_gain * q.shape[-1] ** -0.5
-    return _normalise(q, gain), _normalise(k, projections.key_gain), v
+    return normalise(q, gain), normalise(k, projections.key_gain), v
 
 
-def _join(projections: Projections, x: Tensor, product: Product) -> Tensor:
+def join(projections: Projections, x: Tensor, product: Product) -> Tensor:
+    """Merge heads (1, n, s, k) and project back to (s, d)."""
     return product(projections.leave, rearrange(x, "1 n s k -> s (n k)"))
 
 
-def _feed_forward(layer: FeedForward, x: Tensor, product: Product) -> Tensor:
+def feed_forward(layer: FeedForward, x: Tensor, product: Product) -> Tensor:
+    """The two products of a feed-forward layer over tokens (s, d)."""
     gate, value = product(layer.enter, x).chunk(2, -1)
     return product(layer.leave, functional.silu(gate) * value)
 
@@ -233,10 +272,12 @@ class _Rotate(torch.autograd.Function):
         return g.op("com.microsoft::RotaryEmbedding", x, rows, cos, sin).setType(x.type())
 
 
-def _normalise(x: Tensor, gain: Tensor) -> Tensor:
+def normalise(x: Tensor, gain: Tensor) -> Tensor:
+    """Root-mean-square norm with a gain, one node in an exported graph."""
     return _Normalise.apply(x, gain.reshape(-1))  # pyright: ignore[reportReturnType]
 
 
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn queries or keys (1, n, s, k) by cosines and sines (s, k / 2), one node in an exported graph."""
     rows = torch.arange(cos.shape[0])[None]
     return _Rotate.apply(x, cos, sin, rows)  # pyright: ignore[reportReturnType]

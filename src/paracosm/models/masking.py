@@ -1,4 +1,4 @@
-"""Masked tokens: how many are masked at each pass, which stay, and what the others are filled with.
+"""Masked tokens in torch: which are masked in training and at each pass, and what the others are filled with.
 
 The share of masked tokens plays the part of the noise level: 1 is a frame of masks, 0 a clean one. This file
 does NOT know networks.
@@ -8,7 +8,6 @@ Source: MaskGIT 2202.04200, sections 3.1 and 3.2; Genie 2402.15391, section 2.1.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,15 +15,11 @@ from torch import Tensor
 
 from paracosm.core.shapes import Codes
 
+from .mask_schedule import count_masked
 from .rollout import Renoise
 
 MASK_RATES = (0.5, 1.0)
 """Training masks are Bernoulli with a rate drawn uniformly from this range, once a clip."""
-
-
-def mask_levels(num_passes: int) -> tuple[float, ...]:
-    """Share of masked tokens before each pass, falling from 1 along a cosine."""
-    return tuple(math.cos(math.pi / 2 * i / num_passes) for i in range(num_passes))
 
 
 def draw_mask(
@@ -123,8 +118,7 @@ def remask(mask_code: int) -> Renoise:
 
     def step(x: MaskedFrame, clean: FilledFrame, level: float, lower: float) -> MaskedFrame:
         tokens = clean.codes.shape[-1]
-        # At least one token is settled a pass, and at least one is left for the next.
-        count = max(1, min(math.ceil(lower * tokens), int(x.masked[0].sum()) - 1))
+        count = count_masked(lower, tokens, int(x.masked[0].sum()))
         order = clean.confidence.argsort(dim=-1, stable=True)
         masked = torch.zeros_like(x.masked).scatter_(-1, order[..., :count], True)
         codes = clean.codes.masked_fill(masked, mask_code)

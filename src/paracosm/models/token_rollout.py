@@ -8,7 +8,6 @@ times as many. This file does NOT know pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,26 +18,9 @@ from paracosm.core.shapes import Codes, Controls
 from paracosm.nn.kv_cache import KVCache
 
 from .dynamics_maskgit import MaskGITDynamics
-from .masking import FilledFrame, MaskedFrame, fill, mask_levels, remask
+from .mask_schedule import SamplerConfig, mask_levels
+from .masking import FilledFrame, MaskedFrame, fill, remask
 from .rollout import next_frame
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplerConfig:
-    """How frames are filled in."""
-
-    num_passes: int = 25
-    """passes a frame; the paper takes 25"""
-    temperature: float = 1.0
-    """of the sampling: 0 takes the likeliest code; the paper takes 2, and 1 for CoinRun"""
-
-    def __post_init__(self) -> None:
-        """Refuse what fills nothing in."""
-        if self.num_passes < 1 or self.temperature < 0:
-            raise ConfigError(
-                f"{self.num_passes} passes at temperature {self.temperature:g} fill nothing in; "
-                "use at least 1 pass and a temperature of 0 or more"
-            )
 
 
 class TokenRollout:

@@ -21,8 +21,9 @@ from paracosm.core.world_spec import Part, WorldParts
 
 from .base import weights_hash
 from .dynamics_maskgit import MaskGITDynamics
+from .export import export_graphs, token_graphs
+from .mask_schedule import SamplerConfig
 from .storage import Storage
-from .token_rollout import SamplerConfig
 from .tokenizer_vq import TokenizerVQ
 
 
@@ -60,7 +61,7 @@ def build_token_world(
     key_actions: dict[str, int] | None = None,
     storage: Storage = "float32",
 ) -> TokenWorldSpec:
-    """Write a world folder; it appears whole or not at all.
+    """Write a world folder, graphs included; it appears whole or not at all.
 
     Args:
         folder: replaced as a whole when it exists.
@@ -81,6 +82,7 @@ def build_token_world(
     Raises:
         ConfigError: when the parts do not fit each other.
         DataError: when the starts do not fit or the disk is full.
+        MissingPackageError: when onnx is not installed.
     """
     check_fit(tokenizer, dynamics, dynamics.config.num_actions)
     with whole_folder(folder) as partial:
@@ -88,6 +90,8 @@ def build_token_world(
         for part, model in (("tokenizer", tokenizer), ("dynamics", dynamics)):
             model.save(partial / part, storage)
             parts[part] = Part(folder=part, weights=weights_hash(partial / part))
+        for part, graphs in zip(parts, token_graphs(tokenizer, dynamics), strict=True):
+            export_graphs(graphs, partial / part)
         spec = TokenWorldSpec(
             kind="tokens",
             format_version=FORMAT_VERSION,

@@ -24,7 +24,7 @@ from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.export import Graph, dynamics_graphs, tokenizer_graphs
 from paracosm.models.inverse_dynamics import WINDOW, InverseDynamics
 from paracosm.models.latent_actions import CodeInput, LatentActions
-from paracosm.models.token_rollout import SamplerConfig
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.tokenizer_vae import TokenizerVAE
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig

@@ -18,7 +18,7 @@ from paracosm.collect.gym_games import GymConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.data.pieces import CutKind
 from paracosm.models.latent_actions import PixelInput
-from paracosm.models.token_rollout import SamplerConfig
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.train.loop import LoopConfig
 from paracosm.train.optim import OptimConfig
 from paracosm.train.stages.maskgit import FinishedActions

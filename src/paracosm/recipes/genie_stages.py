@@ -15,7 +15,7 @@ from typing import Any
 from paracosm.collect.record import RecordConfig
 from paracosm.models.dynamics_maskgit import MaskGITDynamicsConfig
 from paracosm.models.latent_actions import LatentActionsConfig, PixelInput
-from paracosm.models.token_rollout import SamplerConfig
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.tokenizer_vq import TokenizerVQConfig
 from paracosm.nn.quantize import VQConfig
 from paracosm.nn.stack import StackConfig

@@ -29,12 +29,12 @@ class OnnxBackend:
     """
 
     def __init__(self, folder: Path, spec: WorldSpec, num_threads: int) -> None:
-        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        self.runtime = runtime_name()
         tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
-        self._encode = _open_graph(tokenizer / "encode.onnx", num_threads)
-        self._decode = _open_graph(tokenizer / "decode.onnx", num_threads)
-        self._condition = _open_graph(dynamics / "condition.onnx", num_threads)
-        self._step = _open_graph(dynamics / "step.onnx", num_threads)
+        self._encode = open_graph(tokenizer / "encode.onnx", num_threads)
+        self._decode = open_graph(tokenizer / "decode.onnx", num_threads)
+        self._condition = open_graph(dynamics / "condition.onnx", num_threads)
+        self._step = open_graph(dynamics / "step.onnx", num_threads)
         # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
         self._only_needed = onnxruntime.RunOptions()
         self._only_needed.only_execute_path_to_fetches = True
@@ -92,7 +92,17 @@ def session_options(num_threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
-def _open_graph(path: Path, num_threads: int) -> Any:
+def runtime_name() -> str:
+    """What computes, with its version."""
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
+def open_graph(path: Path, num_threads: int) -> Any:
+    """Open a graph.
+
+    Raises:
+        DataError: when it is missing or cannot be read.
+    """
     if not path.is_file():
         raise DataError(f"{path} is missing; run paracosm export to write the graphs of this world")
     try:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from paracosm.core.token_spec import TokenWorldSpec
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.pixels import to_frames, to_pixels
-from paracosm.models.token_rollout import SamplerConfig, TokenRollout
+from paracosm.models.token_rollout import TokenRollout
 from paracosm.models.token_world import check_fit
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.nn.kv_cache import KVCache

@@ -28,9 +28,10 @@ from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.models.dynamics_flow import shift_controls
 from paracosm.models.dynamics_maskgit import MaskGITDynamics, MaskGITDynamicsConfig
 from paracosm.models.latent_actions import CodeInput, LatentActions, LatentActionsConfig
+from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.masking import corrupt, draw_mask
 from paracosm.models.pixels import to_frames, to_pixels
-from paracosm.models.token_rollout import SamplerConfig, dream_codes
+from paracosm.models.token_rollout import dream_codes
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.train.first_weights import first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train

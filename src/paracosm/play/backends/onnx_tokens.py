@@ -1,0 +1,188 @@
+"""Plays a world of tokens through ONNX Runtime: all that a playing machine needs. Imports no torch.
+
+The same weights and the same functions as :mod:`.torch_tokens`, by test the same tokens. All state is a value
+that is passed in and returned; the rings beside it only spare copying when play goes on where it was. This
+file does NOT know controls or worlds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from paracosm.core.errors import DataError
+from paracosm.core.token_spec import SIZES_NOTE, TokenWorldSpec
+from paracosm.models.mask_schedule import SamplerConfig, mask_levels
+from paracosm.models.rollout import next_frame
+
+from .array_masking import Filled, Masked, fill, remask
+from .onnx_backend import open_graph, runtime_name
+from .ring import Entry, Ring
+
+if TYPE_CHECKING:
+    from paracosm.core.world_spec import PlaySizes
+
+Past = tuple[Entry, ...]
+"""Frames as one network saw them, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSizes:
+    """What a graph says of its cache; the names are those that :class:`.ring.Ring` reads."""
+
+    layers: int
+    heads: int
+    head_width: int
+    window: int
+    tokens_per_frame: int
+    attention: Literal["joint", "factorised", "space"]
+    frame_frequencies: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OnnxTokenState:
+    """Everything that the next frame depends on, besides the seed; arrays are never written to.
+
+    Attributes:
+        dynamics: frames of the past as the dynamics saw them.
+        decoder: frames of the past as the decoder saw them.
+        index: of the next frame, counted from the first of the start.
+    """
+
+    dynamics: Past
+    decoder: Past
+    index: int
+
+
+class Streamed:
+    """One graph, run frame by frame.
+
+    Args:
+        path: the graph.
+        num_threads: threads of one pass.
+
+    Raises:
+        DataError: when the graph is missing, cannot be read, or says nothing of its cache.
+    """
+
+    def __init__(self, path: Path, num_threads: int) -> None:
+        self._session: Any = open_graph(path, num_threads)
+        notes = self._session.get_modelmeta().custom_metadata_map
+        if SIZES_NOTE not in notes:
+            raise DataError(f"{path} says nothing of its cache; build the world again")
+        self.sizes = StackSizes(**json.loads(notes[SIZES_NOTE]))
+        self._frequencies = np.asarray(self.sizes.frame_frequencies, np.float64)
+        self._ring = Ring(cast("PlaySizes", self.sizes)) if self.sizes.window else None
+        first = self._session.get_outputs()[0]
+        self._made: str = first.name
+        self.made_width = int(first.shape[-1])
+
+    def place(self, index: int, past: Past) -> dict[str, np.ndarray]:
+        """Inputs that say where a frame lies and what came before it."""
+        ring = self._ring
+        if ring is None:
+            return {}
+        held = ring.entries
+        if len(held) != len(past) or any(a is not b for a, b in zip(held, past, strict=True)):
+            ring.fill(past)
+        # Whole turns are taken off in double precision: frame 1,000,000 is placed as exactly as frame 1.
+        angle = np.remainder(index * self._frequencies, 2 * np.pi).astype(np.float32)
+        arrays = {f"keys_{i}": part for i, part in enumerate(ring.keys)}
+        arrays |= {f"values_{i}": part for i, part in enumerate(ring.values)}
+        return {"angle": angle, "mask": ring.mask, **arrays}
+
+    def look(self, inputs: dict[str, np.ndarray], place: dict[str, np.ndarray]) -> np.ndarray:
+        """What the graph makes of a frame; the past stays as it is."""
+        return self._session.run([self._made], {**inputs, **place})[0]
+
+    def write(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> tuple[np.ndarray, Past]:
+        """What the graph makes of a frame, and the past that also holds it."""
+        place = self.place(index, past)
+        made, *new = self._session.run(None, {**inputs, **place})
+        return made, self._keep(new, index, next(iter(inputs.values())), past)
+
+    def write_only(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> Past:
+        """The past that also holds a frame."""
+        place = self.place(index, past)
+        new = self._session.run(["new_keys", "new_values"], {**inputs, **place}) if place else []
+        return self._keep(new, index, next(iter(inputs.values())), past)
+
+    def _keep(self, new: list[np.ndarray], index: int, made_from: np.ndarray, past: Past) -> Past:
+        if self._ring is None:
+            return past
+        entry = Entry(index=index, keys=new[0], values=new[1], latents=made_from, control=None)
+        self._ring.write(entry)
+        return self._ring.entries
+
+
+class OnnxTokenPlayer:
+    """The functions of a world's networks; see :class:`.torch_tokens.TokenPlayer`.
+
+    Args:
+        folder: the world's folder; its weights were checked against ``spec``.
+        spec: its description.
+        num_threads: threads of one pass; 0 takes every core that this process may use.
+
+    Raises:
+        DataError: when a graph is missing or cannot be read.
+    """
+
+    def __init__(self, folder: Path, spec: TokenWorldSpec, num_threads: int) -> None:
+        num_threads = num_threads or _count_cores()
+        tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
+        self.runtime = runtime_name()
+        self._encode = Streamed(tokenizer / "encode.onnx", num_threads)
+        self._decode = Streamed(tokenizer / "decode.onnx", num_threads)
+        self._step = Streamed(dynamics / "step.onnx", num_threads)
+        self.tokens = self._decode.sizes.tokens_per_frame
+        self._mask_code = self._step.made_width  # one logit a code; the code after the last stands for a mask
+
+    def begin(self, clip: np.ndarray, actions: list[int | None]) -> tuple[np.ndarray, OnnxTokenState]:
+        """Begin from a clip; see :meth:`.torch_tokens.TokenPlayer.begin`."""
+        seen: Past = ()
+        state = OnnxTokenState(dynamics=(), decoder=(), index=0)
+        image = clip[-1]
+        for index, (picture, action) in enumerate(zip(clip, actions, strict=True)):
+            codes, seen = self._encode.write({"image": np.ascontiguousarray(picture)}, index, seen)
+            past = self._step.write_only({"codes": codes, **_told(action)}, index, state.dynamics)
+            image, shown = self._decode.write({"codes": codes}, index, state.decoder)
+            state = OnnxTokenState(dynamics=past, decoder=shown, index=index + 1)
+        return image, state
+
+    def next(
+        self, action: int, draws: np.ndarray, sampler: SamplerConfig, state: OnnxTokenState
+    ) -> tuple[np.ndarray, OnnxTokenState]:
+        """Make the next frame; see :meth:`.torch_tokens.TokenPlayer.next`."""
+        told, index = _told(action), state.index
+        # the past is the same for all passes of a frame
+        place = self._step.place(index, state.dynamics)
+
+        def denoise(x: Masked, level: float, control: object, cache: object) -> Filled:
+            return fill(x, self._step.look({"codes": x.codes, **told}, place), sampler.temperature)
+
+        def write(clean: Filled, control: object, cache: object) -> Past:
+            return self._step.write_only({"codes": clean.codes, **told}, index, state.dynamics)
+
+        begin = Masked.begin(self._mask_code, draws.reshape(len(draws), -1))
+        levels = mask_levels(len(draws))
+        clean, past = next_frame(denoise, write, begin, levels, None, None, renoise=remask(self._mask_code))
+        image, shown = self._decode.write({"codes": clean.codes}, index, state.decoder)
+        return image, OnnxTokenState(dynamics=past, decoder=shown, index=index + 1)
+
+
+def _told(action: int | None) -> dict[str, np.ndarray]:
+    return {"action": np.array([action or 0], np.int64), "known": np.array([action is not None])}
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_player(folder: Path, spec: TokenWorldSpec, num_threads: int) -> OnnxTokenPlayer:
+    """Open the networks of a world."""
+    return OnnxTokenPlayer(folder, spec, num_threads)

@@ -13,7 +13,9 @@ from paracosm.cli.arguments import name_first, parse, stderr_progress
 from paracosm.collect import record as recorder
 from paracosm.collect.foreign_logs.bring_in import LogImportConfig, LogOutcome, import_logs
 from paracosm.collect.record import RecordConfig
+from paracosm.collect.report import describe_dataset, show_description
 from paracosm.collect.videos import ImportConfig, import_videos
+from paracosm.core.files import write_json
 from paracosm.worlds import make_policy, open_world, world_config
 
 
@@ -26,6 +28,9 @@ class RecordCommand:
 
     record: tyro.conf.OmitArgPrefixes[RecordConfig]
     """What to record."""
+    report: Literal["full", "off"] = "full"
+    """Whether to print afterwards how evenly keys, turns, places and looks are covered, and how often the
+    player ran into something; kept as OUT/report.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +61,22 @@ class ImportLogsCommand:
 
 def record(arguments: list[str]) -> None:
     """Run ``paracosm record``."""
-    config, game = _parse_record(arguments)
+    command, game = _parse_record(arguments)
+    config = command.record
     dataset = recorder.record(config, open_world, make_policy, world_config=game, progress=stderr_progress())
     print(f"{config.out}: {len(dataset)} episodes, {dataset.num_frames:,} frames of {dataset.info.name}")
+    if command.report == "full":
+        found = describe_dataset(config.out)
+        write_json(config.out / "report.json", found)
+        print(show_description(found))
 
 
-def _parse_record(arguments: list[str]) -> tuple[RecordConfig, Any]:
+def _parse_record(arguments: list[str]) -> tuple[RecordCommand, Any]:
     """Read the options; those of the game are known once the world's name is, first or after --world."""
     arguments = name_first(arguments, "--world")
     game = world_config(_find_value(arguments, "--world"))
     if game is None:
-        return parse(RecordCommand, arguments, "paracosm record").record, None
+        return parse(RecordCommand, arguments, "paracosm record"), None
     with_game = dataclasses.make_dataclass(
         "RecordCommand",
         [("game", type(game), dataclasses.field(default=game))],
@@ -76,7 +86,7 @@ def _parse_record(arguments: list[str]) -> tuple[RecordConfig, Any]:
     )
     with_game.__doc__ = RecordCommand.__doc__
     parsed: Any = parse(with_game, arguments, "paracosm record")
-    return parsed.record, parsed.game
+    return parsed, parsed.game
 
 
 def _find_value(arguments: list[str], option: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from paracosm.cli.arguments import File, command_line, full_name, parse, show
+from paracosm.cli.arguments import File, command_line, full_name, parse, show, stderr_progress
 from paracosm.core.controls import ControlSpace
 from paracosm.core.errors import DataError, MissingPackageError, WorldError
 from paracosm.core.figures import Figure, hardware, make_report
@@ -57,6 +57,8 @@ class InfoCommand:
 
     name: tyro.conf.Positional[str]
     """What to describe, e.g. "game:doom", "model:coinrun", "recordings/doom"."""
+    replay: int = 0
+    """Of a dataset: draw so many episodes again from their recipes and compare frames and controls."""
     json: File = None
     """Also write the figures to this file."""
 
@@ -160,7 +162,9 @@ def info(arguments: list[str]) -> None:
     command = parse(InfoCommand, arguments, "paracosm info")
     folder = Path(command.name)
     if (folder / "dataset.json").is_file():
-        figures = _describe_dataset(folder)
+        figures = _replay(folder, command.replay) if command.replay else _describe_dataset(folder)
+    elif command.replay:
+        raise DataError(f"--replay draws episodes of a dataset again; {folder} holds no dataset.json")
     elif folder.is_dir() and not (folder / "world.json").is_file():
         figures = _describe_model(folder)
     else:
@@ -168,6 +172,23 @@ def info(arguments: list[str]) -> None:
     if figures:
         print()
         show(make_report(command_line("info", arguments), figures), command.json)
+
+
+def _replay(folder: Path, count: int) -> dict[str, Figure]:
+    """Draw episodes again and print what came out."""
+    from paracosm.collect.replay_check import check_replay, replay_figures
+    from paracosm.data.reader import Dataset
+    from paracosm.worlds import open_world
+
+    checks = check_replay(Dataset(folder), count, open_world, progress=stderr_progress())
+    for check in checks:
+        where = (
+            ""
+            if check.first_difference is None
+            else f", the first difference at row {check.first_difference}"
+        )
+        print(f"{check.name}: {check.equal} of {check.steps} steps lead to the same bytes{where}")
+    return replay_figures(checks)
 
 
 def _describe_dataset(folder: Path) -> dict[str, Figure]:
@@ -179,6 +200,7 @@ def _describe_dataset(folder: Path) -> dict[str, Figure]:
     return {
         "dataset.episodes": Figure(value=found["episodes"], n=found["episodes"]),
         "dataset.frames": Figure(value=found["frames"], n=found["episodes"]),
+        **_coverage_figures(found),
         "dataset.levels": Figure(value=found["levels"], n=found["episodes"]),
         **{
             f"dataset.key_share.{key}": Figure(
@@ -187,6 +209,24 @@ def _describe_dataset(folder: Path) -> dict[str, Figure]:
             for key, share in (found["keys"] or {}).items()
         },
         **alignment,
+    }
+
+
+def _coverage_figures(found: dict[str, Any]) -> dict[str, Figure]:
+    """Places, collisions, looks and balance, as far as they are known."""
+    values: dict[str, tuple[float | None, str, bool | None]] = {
+        "places": ((found["places"] or {}).get("visited"), "places", True),
+        "places_effective": ((found["places"] or {}).get("effective"), "places", True),
+        "collisions_per_minute": ((found["collisions"] or {}).get("per_minute"), "1/min", None),
+        "blocked_share": ((found["collisions"] or {}).get("blocked_share"), "share of pushed steps", False),
+        "distinct_looks_share": (found["looks"]["distinct_share"], "share of pictures", True),
+        "keys_balance": ((found["balance"] or {}).get("keys"), "evenness", True),
+        "turn_balance": ((found["balance"] or {}).get("yaw"), "ratio", True),
+    }
+    return {
+        f"dataset.{name}": Figure(value=value, unit=unit, n=found["frames"], higher_is_better=better)
+        for name, (value, unit, better) in values.items()
+        if value is not None
     }
 
 

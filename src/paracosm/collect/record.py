@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from paracosm.core.world import Policy, World
 from paracosm.data.format import EPISODE_FILE, EPISODES_FOLDER, FrameEncoding, recipe_to_json
 from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
+
+from .stills import StillFilter
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,11 @@ class RecordConfig:
     """Processes that play; 1 plays in this process."""
     frames: FrameEncoding = "raw"
     """How exact frames are kept: "raw" is fastest to train from, "ffv1" is smaller."""
+    stills: Literal["keep", "drop"] = "keep"
+    """Frames that look like the one before: "drop" leaves them out and keeps their controls and the original
+    frame numbers beside the rest."""
+    still_change: float = 0.0
+    """With stills "drop": mean absolute difference, of 255, up to which a frame is still; 0: equal bytes."""
     video: bool = False
     """Also write an H.264 video of each episode for people."""
 
@@ -86,6 +93,11 @@ class RecordConfig:
         for name in ("seed", "first_world_seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} {getattr(self, name)} is negative; use 0 or more")
+        if self.still_change < 0 or (self.still_change and self.stills == "keep"):
+            raise ConfigError(
+                f"still_change {self.still_change:g} with stills {self.stills} drops nothing; "
+                'use 0 or more, with stills "drop"'
+            )
 
 
 class ConfiguredOpener(Protocol):
@@ -292,13 +304,17 @@ class _Worker:
         with EpisodeWriter(
             config.out, name, info, recipe, frames=config.frames, video=config.video
         ) as writer:
-            writer.begin(frame)
+            stills = StillFilter(writer, config.still_change) if config.stills == "drop" else None
+            keeper = stills or writer
+            keeper.begin(frame)
             for _ in range(config.max_steps):
                 if frame.truth.get("ended", False):
                     break
                 control = policy.act(frame)
                 frame = world.step(control)
-                writer.step(control, frame)
+                keeper.step(control, frame)
+            if stills is not None:
+                stills.end()
             return writer.num_frames
 
     def close(self) -> None:

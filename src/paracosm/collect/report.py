@@ -17,6 +17,8 @@ import numpy as np
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.data.reader import Dataset, EpisodeRef
 
+from .coverage import describe_balance, describe_collisions, describe_exploration, describe_looks
+
 ROOM_COLUMN = "truth_room"
 """Column that names the room of a frame, where the world knows rooms."""
 
@@ -54,7 +56,11 @@ def describe_dataset(
         "key_pairs" (share of steps held together), "idle" (share of steps without key and turn), "yaw" and
         "pitch" (histogram of degrees a step, and share turned), "events" (count), "ends" (share of episodes
         that the game ended), "lengths", "places" (how many and how evenly visited; None where the world tells
-        no pose) and "change" (mean absolute difference of neighbouring frames, 0 to 255, with histogram).
+        no pose, with the share found by part of the frames), "balance" (evenness of keys, rarer turn over the
+        commoner),
+        "collisions" (pushes that met something; None where no pose is told), "looks" (how many pictures look
+        different at a glance) and "change" (mean absolute difference of neighbouring frames, 0 to 255, with
+        histogram).
         What is not known is None, never 0.
 
     Raises:
@@ -86,6 +92,8 @@ def describe_dataset(
         "lengths": {"least": int(lengths.min()), "mean": float(lengths.mean()), "most": int(lengths.max())},
         "places": _describe_places(dataset, config),
         "change": _describe_change(dataset, config),
+        "collisions": describe_collisions(dataset),
+        "looks": describe_looks(dataset),
     }
 
 
@@ -109,11 +117,17 @@ def show_description(description: dict[str, Any]) -> str:
         ]
         pairs = sorted(description["key_pairs"].items(), key=lambda pair: -pair[1])[:8]
         lines += [f"  together   {pair:<24} {_bar(share)} {share:6.1%}" for pair, share in pairs]
+        lines.append(f"  balance    {_show_balance(description['balance'])}")
         for axis in ("yaw", "pitch"):
             lines += _show_histogram(axis, "degrees a step", description[axis])
     places = description["places"]
     lines.append(
         "  places     not known (the world tells no pose)" if places is None else _show_places(places)
+    )
+    lines.append(f"  collisions {_show_collisions(description['collisions'])}")
+    lines.append(
+        "  looks      {distinct:,} of {pictures:,} pictures differ at a glance ({distinct_share:.1%}), "
+        "as varied as {effective:.1f} even ones".format(**description["looks"])
     )
     lines += _show_histogram("change", "of 255, between neighbouring frames", description["change"])
     return "\n".join(lines)
@@ -122,7 +136,7 @@ def show_description(description: dict[str, Any]) -> str:
 def _describe_controls(dataset: Dataset, config: DescribeConfig) -> dict[str, Any]:
     known = [episode for episode in dataset.episodes if episode.has_controls and episode.num_frames > 1]
     if not known:
-        return {"keys": None, "key_pairs": None, "idle": None, "yaw": None, "pitch": None}
+        return dict.fromkeys(("keys", "key_pairs", "idle", "yaw", "pitch", "balance"))
     space = dataset.info.controls
     vectors = np.concatenate([episode.control_vectors for episode in known])
     held, look = vectors[:, :-2] > 0.5, vectors[:, -2:]
@@ -140,6 +154,7 @@ def _describe_controls(dataset: Dataset, config: DescribeConfig) -> dict[str, An
         "key_pairs": {pair: share for pair, share in together.items() if share > 0},
         "idle": float((~held.any(axis=1) & (look == 0).all(axis=1)).mean()),
         **axes,
+        "balance": describe_balance(held, look),
     }
 
 
@@ -151,12 +166,13 @@ def _describe_places(dataset: Dataset, config: DescribeConfig) -> dict[str, Any]
     ):
         return None
     side = 0.0 if knows_rooms else _measure_square(dataset, config)
-    visits: Counter[tuple[Any, ...]] = Counter()
+    visited: list[tuple[Any, ...]] = []
     per_episode = []
     for episode in dataset.episodes:
         places = _find_rooms(episode) if knows_rooms else _find_squares(episode, side)
-        visits.update((episode.stored_recipe["level_seed"], *place) for place in places)
+        visited += [(episode.stored_recipe["level_seed"], *place) for place in places]
         per_episode.append(len(set(places)))
+    visits = Counter(visited)
     shares = np.array(list(visits.values())) / visits.total()
     # exp(entropy): how many evenly visited places would be as varied.
     effective = float(np.exp(-(shares * np.log(shares)).sum()))
@@ -166,6 +182,7 @@ def _describe_places(dataset: Dataset, config: DescribeConfig) -> dict[str, Any]
         "effective": effective,
         "largest_share": float(shares.max()),
         "mean_per_episode": float(np.mean(per_episode)),
+        **describe_exploration(visited),
     }
 
 
@@ -230,7 +247,26 @@ def _show_places(places: dict[str, Any]) -> str:
     return (
         f"  places     {places['visited']:,} (each a {places['kind']}), as varied as "
         f"{places['effective']:.1f} evenly visited ones; "
-        f"{places['mean_per_episode']:.1f} an episode, the most visited {places['largest_share']:.1%}"
+        f"{places['mean_per_episode']:.1f} an episode, the most visited {places['largest_share']:.1%}\n"
+        f"             found after a quarter, half, three quarters of the frames: "
+        f"{places['found@0.25']:.0%}, {places['found@0.5']:.0%}, {places['found@0.75']:.0%}"
+    )
+
+
+def _show_balance(balance: dict[str, float | None]) -> str:
+    keys, yaw = balance["keys"], balance["yaw"]
+    told = "not known" if keys is None else f"{keys:.2f} (1: all keys equally long)"
+    turned = "none" if yaw is None else f"{yaw:.2f} (1: left as often as right)"
+    return f"keys {told}, turns {turned}"
+
+
+def _show_collisions(collisions: dict[str, Any] | None) -> str:
+    if collisions is None:
+        return "not known (the world tells no pose, or nothing pushes)"
+    return (
+        f"{collisions['collisions']:,} ({collisions['per_minute']:.1f} a minute); "
+        f"{collisions['blocked_share']:.1%} of {collisions['pushed']:,} pushed steps come on by less than a "
+        "fifth"
     )
 
 

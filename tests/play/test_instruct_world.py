@@ -1,4 +1,4 @@
-"""A world of instructions plays clip after clip under keys, words and video prompts, and refuses what is none."""
+"""A world of instructions plays clip after clip under keys, words and video prompts; others it refuses."""
 
 from dataclasses import replace
 from pathlib import Path

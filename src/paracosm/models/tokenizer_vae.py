@@ -9,7 +9,7 @@ This file does NOT know losses, datasets or the dynamics that uses the latents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -119,6 +119,33 @@ class TokenizerVAE(Model):
         """Store the mean and standard deviation (z) of raw latents over the training data."""
         self.shift.copy_(mean)
         self.scale.copy_(deviation)
+
+
+def inflate(tokenizer: TokenizerVAE, into: TokenizerVAE) -> None:
+    """Give a tokenizer that sees time the weights of one that sees single frames.
+
+    Its causal convolutions over time still add nothing, so both agree to the bit.
+
+    Args:
+        tokenizer: of time kernel 1.
+        into: of the same sizes but for its time kernel; freshly made, changed in place.
+
+    Raises:
+        ConfigError: when the sizes differ otherwise.
+
+    Source: 2-D weights with temporal layers that begin as identity: Open-Sora 1.2's report; GameGen-X
+    2411.00769, C.2.
+    """
+    if replace(tokenizer.config, time_kernel=into.config.time_kernel) != into.config or (
+        tokenizer.config.time_kernel != 1
+    ):
+        raise ConfigError(
+            f"{tokenizer.config} cannot be inflated to {into.config}; only time_kernel may differ, and the "
+            "given one must have 1"
+        )
+    missing, unused = into.load_state_dict(tokenizer.state_dict(), strict=False)
+    assert not unused, unused
+    assert all(".time." in name for name in missing), missing
 
 
 class Encoder(nn.Module):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from paracosm.core.run_dir import RunDir
 from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.reader import Dataset
 from paracosm.models.pixels import to_frames, to_pixels
-from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
+from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig, inflate
 from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.losses import edge_loss, kl_to_normal, psnr_db
@@ -51,8 +51,11 @@ class TokenizerStageConfig:
     loop: LoopConfig
     """length, optimiser, logging"""
     initial: Path | None = None
-    """tokenizer folder whose weights the run begins with, e.g. that of a like game; nothing begins from
-    random weights"""
+    """tokenizer folder whose weights the run begins with, e.g. that of a like game; one of single frames
+    may begin one with a time kernel; nothing begins from random weights"""
+    tune: Literal["all", "decoder"] = "all"
+    """what learns; decoder keeps the encoder and the scale of latents as they are, to the byte: a world's
+    look is tuned to a new game while its latents keep their meaning"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 64
@@ -77,7 +80,11 @@ class TokenizerStage:
         with first_weights(config.loop.seed, "tokenizer"):
             tokenizer = TokenizerVAE(config.model)
         if config.initial is not None:
-            begin_with(tokenizer, config.initial)
+            _begin(tokenizer, config.initial)
+        if config.tune == "decoder":
+            if config.initial is None:
+                raise ConfigError("tune decoder needs a tokenizer to tune; set initial to its folder")
+            tokenizer.encoder.requires_grad_(False)
         self.networks: dict[str, nn.Module] = {"tokenizer": tokenizer}
         self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(dataset, config.split)
@@ -115,6 +122,14 @@ class TokenizerStage:
         return contact_sheet(rows)
 
 
+def _begin(tokenizer: TokenizerVAE, folder: Path) -> None:
+    given = TokenizerVAE.load(folder)
+    if given.config.time_kernel == 1 and tokenizer.config.time_kernel > 1:
+        inflate(given, tokenizer)
+    else:
+        begin_with(tokenizer, folder)
+
+
 def _check_size(dataset: Dataset, config: TokenizerStageConfig) -> None:
     recorded = (dataset.info.height, dataset.info.width)
     made_for = (config.model.height, config.model.width)
@@ -132,7 +147,8 @@ def main(config: TokenizerStageConfig, progress: ProgressMaker = no_progress) ->
         stage = TokenizerStage(config)
         averages = train(stage, config.loop, run, progress, "train tokenizer")
         tokenizer = cast("TokenizerVAE", averages["tokenizer"])
-        tokenizer.set_scale(*measure_scale(tokenizer, stage.clips, config.loop.seed))
+        if config.tune == "all":
+            tokenizer.set_scale(*measure_scale(tokenizer, stage.clips, config.loop.seed))
         folder = config.run / "tokenizer"
         tokenizer.save(folder)
     return folder

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,8 @@ def test_recipe_walks_the_street_and_export_builds_its_world_again(
     assert main(["export", *words, "--out", "again", "--checkpoint"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "again"
     assert Path("again/world.json").read_bytes() == (world / "world.json").read_bytes()
+    student = ["--dynamics", "runs/steps-tiny/dynamics/dynamics"]
+    assert main(["export", *words, "--out", "student", *student, "--levels", "1.0"]) == 0
+    assert json.loads(Path("student/world.json").read_text())["play"]["levels"] == [1.0]
+    assert main(["export", *words, "--checkpoint", *student]) == 2
+    assert "each name a dynamics; give one of them" in capsys.readouterr().err

@@ -57,7 +57,8 @@ class RecipeCommand:
 class ExportCommand:
     """Build the world that plays without torch from the models of a recipe's run folder.
 
-    While the dynamics is still being trained, --checkpoint takes its running average as it is now.
+    While the dynamics is still being trained, --checkpoint takes its running average as it is now; --dynamics
+    takes another model of the same sizes, such as a student of few passes.
     """
 
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own}")]
@@ -72,6 +73,10 @@ class ExportCommand:
     """The run was made with --tiny."""
     checkpoint: bool = False
     """Take the dynamics from its newest checkpoint."""
+    dynamics: Folder = None
+    """Take this model folder as the dynamics, e.g. RUN/students/forcing/dynamics."""
+    levels: tuple[float, ...] = ()
+    """Noise levels of the passes of a frame, falling from 1; those of the recipe without it."""
 
 
 def recipe(arguments: list[str]) -> None:
@@ -100,7 +105,12 @@ def export(arguments: list[str]) -> None:
     street = find_street(
         command.recipe, command.source, command.run, tiny=command.tiny, progress=stderr_progress()
     )
-    print(build(street, command.out or street.world, "checkpoint" if command.checkpoint else "finished"))
+    if command.checkpoint and command.dynamics is not None:
+        raise ConfigError(
+            f"--checkpoint and --dynamics {command.dynamics} each name a dynamics; give one of them"
+        )
+    taken = command.dynamics or ("checkpoint" if command.checkpoint else "finished")
+    print(build(street, command.out or street.world, taken, command.levels))
 
 
 def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progress: ProgressMaker) -> Street:

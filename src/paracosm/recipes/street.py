@@ -97,14 +97,20 @@ def run_street(street: Street, progress: ProgressMaker = no_progress) -> Path:
     return build(street, street.world)
 
 
-def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"] = "finished") -> Path:
+def build(
+    street: Street,
+    out: Path,
+    dynamics: Literal["finished", "checkpoint"] | Path = "finished",
+    levels: tuple[float, ...] = (),
+) -> Path:
     """Build the playable world from the models as they lie in the run folder.
 
     Args:
         street: whose models.
         out: folder of the world, replaced when it exists.
-        dynamics: the finished model, or the running average of the newest checkpoint while it is being
-            trained.
+        dynamics: the finished model, the running average of the newest checkpoint while it is being
+            trained, or the folder of another model, e.g. a student.
+        levels: noise levels of the passes of a frame; none takes those of the recipe.
 
     Raises:
         DataError: when a model or a checkpoint is not there yet.
@@ -117,13 +123,13 @@ def build(street: Street, out: Path, dynamics: Literal["finished", "checkpoint"]
     build_world(
         out,
         tokenizer=street.tokenizer.run / "tokenizer",
-        dynamics=street.dynamics.run / "dynamics",
+        dynamics=dynamics if isinstance(dynamics, Path) else street.dynamics.run / "dynamics",
         starts=choose_starts(dataset.select(street.dynamics.split), street.num_starts),
         name=street.name,
         description=street.description,
         fps=info.fps,
         controls=info.controls,
-        play=street.play,
+        play=replace(street.play, levels=levels) if levels else street.play,
         game=game.world if can_open else "",
         game_config=game.config if can_open else None,
     )

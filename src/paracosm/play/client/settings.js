@@ -19,7 +19,7 @@ export function saveSettings(settings) {
   }
 }
 
-/** Token, world and seed. The token leaves the address bar at once, so that no screenshot carries it. */
+/** Token, world, seed and the words to begin from. The token leaves the address bar at once, so that no screenshot carries it. */
 export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   let token = given.get("token");
@@ -29,7 +29,8 @@ export function readAddress() {
   } catch {
     /* storage is forbidden: a reload will ask for the address again */
   }
-  return { token: token ?? "", world: given.get("world") ?? "", seed: Number(given.get("seed")) || 0 };
+  const prompt = given.get("prompt");
+  return { token: token ?? "", world: given.get("world") ?? "", seed: Number(given.get("seed")) || 0, prompt };
 }
 
 export function writeAddress(world, seed) {

@@ -53,7 +53,8 @@ const on = {
   [SERVER.HELLO](header) {
     $("world").replaceChildren(...header.worlds.map(({ name, title }) => new Option(title, name)));
     const names = header.worlds.map(({ name }) => name);
-    open({ name: names.includes(address.world) ? address.world : names[0], seed: address.seed });
+    const name = names.includes(address.world) ? address.world : names[0];
+    open({ name, seed: address.seed, prompt: name === names[0] ? address.prompt : null });
   },
   [SERVER.WORLD](header) {
     world = header;

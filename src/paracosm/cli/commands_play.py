@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import tyro
 
@@ -12,9 +13,8 @@ from paracosm.cli.arguments import File, command_line, full_name, parse, show
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.core.errors import ConfigError, ParacosmError, WorldError
 from paracosm.core.figures import make_report
-from paracosm.core.video_spec import is_video_world
-from paracosm.core.world import World
-from paracosm.core.world_spec import WorldSpec, check_parts, load_spec
+from paracosm.core.world import World, check_start
+from paracosm.core.world_spec import WorldSpec, check_parts, kind_of, load_spec
 from paracosm.play.bench import bench_world
 from paracosm.play.engine import EngineConfig, open_model_world
 from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
@@ -53,6 +53,8 @@ class PlayCommand:
     """Print the address and open no browser."""
     takes: Path = Path("recordings/played")
     """Where recordings made in the page are kept, a dataset for each world."""
+    prompt: str = ""
+    """Words from which the page begins the world, where the world begins from words."""
     steps: int = 0
     """Denoising passes a frame of a neural world; 0 takes the world's own."""
     engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
@@ -153,7 +155,8 @@ def find_spec(name: str) -> WorldSpec | None:
     """Return what a neural world's folder says of it, after a look at its files.
 
     Returns:
-        None for other kinds of worlds, for streamed ones, and for names that no folder has.
+        None for other kinds of worlds, for neural ones that dream of no game, and for names that no folder
+        has.
 
     Raises:
         ConfigError: when world.json does not fit or is of a newer format.
@@ -163,7 +166,7 @@ def find_spec(name: str) -> WorldSpec | None:
         return None
     where = name.removeprefix(MODEL)
     folder = bundled_worlds().get(where, Path(where))
-    if not folder.is_dir() or is_video_world(folder):
+    if not folder.is_dir() or kind_of(folder):
         return None
     spec = load_spec(folder)
     check_parts(folder, spec)
@@ -177,15 +180,17 @@ def _title(name: str) -> str:
 def _serve(command: PlayCommand, opener: WorldChooser) -> None:
     config = ServeConfig(host=command.host, port=command.port, allow_hosts=command.allow_hosts)
     offers = opener.offers()
-    if not opener.is_dream:
+    if not opener.is_dream or command.prompt:
         # what cannot be opened is said here, in the terminal, and not first in the page
-        opener(opener.name).close()
+        with contextlib.closing(opener(opener.name)) as world:
+            check_start(world.info, None, (), command.prompt or None)
+    words = f"&prompt={quote(command.prompt)}" if command.prompt else ""
 
     def ready(address: Address) -> None:
-        print(f"{offers[0].name} is played at {address.url}")
+        print(f"{offers[0].name} is played at {address.url}{words}")
         for url in address.network_urls:
-            print(f"from other machines: {url}")
-        if not command.no_browser and not open_browser(address.url):
+            print(f"from other machines: {url}{words}")
+        if not command.no_browser and not open_browser(f"{address.url}{words}"):
             print("no browser was found here: open the address above in one")
         print("Ctrl+C stops it", flush=True)
 

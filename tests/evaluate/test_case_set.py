@@ -11,7 +11,7 @@ from paracosm.data.reader import Dataset
 from paracosm.evaluate.case_set import SETS, CaseSet, find_case_set, load_case_set, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
 from paracosm.evaluate.cases import START_FRAMES
-from paracosm.evaluate.sources import ShippedCases
+from paracosm.evaluate.sources import RecordedCases, ShippedCases
 
 from .toys import open_toy, record_toy
 
@@ -74,9 +74,20 @@ def refuse(name: str, config: object = None):
 
 def test_more_cases_than_are_listed_are_drawn_by_the_sets_seed(toy_set: CaseSet, tmp_path: Path) -> None:
     shipped = source(toy_set, tmp_path)
-    listed, more = shipped.cases(6, 10, near=True), shipped.cases(9, 10, near=True)
-    assert [case.name for case in more[:6]] == [case.name for case in listed]
-    assert len({case.name for case in more}) == 9
+    listed, more = (
+        [case.name for case in shipped.cases(count, 10, near=True) if case.split == "seen_level"]
+        for count in (6, 9)
+    )
+    assert more[:6] == listed
+    assert len(set(more)) == 9
+
+
+def test_cases_that_the_true_game_plays_on_are_of_both_splits(
+    toy_set: CaseSet, main_episodes: Dataset, tmp_path: Path
+) -> None:
+    drawn = RecordedCases(main=main_episodes.episodes[:4], unseen=main_episodes.episodes[4:])
+    for cases in (source(toy_set, tmp_path).cases(4, 10, near=True), drawn.cases(4, 10, near=True)):
+        assert [case.split for case in cases] == ["seen_level"] * 4 + ["unseen_level"] * 2
 
 
 def test_long_runs_are_made_of_whole_episodes_and_the_others_end_after_their_last_place(

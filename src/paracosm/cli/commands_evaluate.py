@@ -11,11 +11,12 @@ from paracosm.cli.arguments import File, Folder, command_line, full_name, parse,
 from paracosm.cli.commands_recipe import BUNDLED, find_street
 from paracosm.collect.record import record
 from paracosm.core.errors import ConfigError, DataError
-from paracosm.evaluate.case_set import SETS, render_case_set
+from paracosm.evaluate.case_set import SETS, find_case_set, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
 from paracosm.evaluate.files_suite import FilesConfig, run_files
 from paracosm.evaluate.judge_client import JudgeConfig
 from paracosm.evaluate.metrics.plug_ins import parse_plug_ins
+from paracosm.evaluate.scene_maker import SceneSetConfig, make_scenes
 from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
 from paracosm.evaluate.suites import SuiteName
 from paracosm.worlds import make_policy, open_world
@@ -83,6 +84,8 @@ class EvaluateCommand:
     """Also write the figures to this file."""
     make_cases: int | None = None
     """Do not measure: make case set number N of this game from --data, --reference and --unseen in --out."""
+    make_scenes: int | None = None
+    """Do not measure: find scenes of interaction, version N, into this game's case set or that of --cases."""
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -97,6 +100,9 @@ def evaluate(arguments: list[str]) -> None:
         raise ConfigError("name one world to measure, or a folder of clips with --videos")
     if command.make_cases is not None:
         _make_cases(command, command.make_cases)
+        return
+    if command.make_scenes is not None:
+        _make_scenes(command, command.make_scenes)
         return
     line = command_line("evaluate", arguments)
     if command.videos is not None:
@@ -150,12 +156,12 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
         limit=command.limit,
         against=None if command.against is None else _other(command.against),
         judge=_judge(command),
+        plug_ins=parse_plug_ins(command.plug_in),
     )
 
 
 def _judge(command: EvaluateCommand) -> JudgeConfig | None:
     """The vision model that was named, None without one."""
-        plug_ins=parse_plug_ins(command.plug_in),
     if not command.judge_url and not command.judge_model:
         return None
     return JudgeConfig(
@@ -195,6 +201,19 @@ def _make_cases(command: EvaluateCommand, version: int) -> None:
     print(
         f"{config.out}: {len(case_set.places)} places, {len(case_set.episodes)} episodes, {size / 1e6:.1f} MB"
     )
+
+
+def _make_scenes(command: EvaluateCommand, version: int) -> None:
+    """Find the scenes of a case set anew."""
+    name = command.world.partition(":")[2] or command.world
+    folder = command.cases or find_case_set(f"game:{name}")
+    if folder is None:
+        raise ConfigError(f"no case set of {name} ships, in which scenes could lie; name one with --cases")
+    made = make_scenes(
+        SceneSetConfig(case_set=folder, version=version), open_world, progress=stderr_progress()
+    )
+    size = sum((folder / part).stat().st_size for part in ("scenes.json", "scenes.parquet"))
+    print(f"{folder}: {len(made.scenes)} scenes, {size / 1e3:.0f} kB")
 
 
 def _record_missing(recipe: str, run: Path) -> None:

@@ -21,12 +21,14 @@ from paracosm.models.inverse_dynamics import InverseDynamics
 
 from .cases import Case, CaseSource, LevelSplit, Run
 from .encoder import TokenizerJudge
+from .interaction_cases import Kind, Scene, find_scene
 from .long_runs import RealGame
-from .part import Result
 from .metrics.plug_ins import PlugIn, ScriptedClips, ScriptedPair, load_plug_in
+from .part import Result
 from .rollouts import Rollout, Subject, play, play_with_truth
+from .scenes import SceneSet
 
-_CHOSEN = ("cases ", "runs ")
+_CHOSEN = ("cases ", "runs ", "scenes ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class BenchConfig:
         reader: model folder of inverse dynamics, or None.
         encoder: model folder of the world's tokenizer, or None.
         real: what real frames look like, or None.
+        scenes: scenes of interaction that ship with the cases, or None: the game's player then finds some.
     """
 
     subject: Subject
@@ -50,6 +53,7 @@ class BenchConfig:
     reader: Path | None = None
     encoder: Path | None = None
     real: RealGame | None = None
+    scenes: SceneSet | None = None
 
 
 @dataclass
@@ -89,8 +93,33 @@ class Bench:
             self._open[key] = {run.name: run for run in self.config.source.runs(count, steps)}
         return self._open[key]
 
+    def scenes(self, kind: Kind, count: int) -> Sequence[str]:
+        """Names of scenes of a kind: those that ship, else numbers by which the game's player finds some.
+
+        Args:
+            kind: of interaction.
+            count: scenes of the main split, at most; half as many of the other where the set has both.
+        """
+        places = () if self.config.scenes is None else self.config.scenes.places(kind.name, count)
+        if not places:
+            return [f"{kind.name}/{number}" for number in range(count)]
+        self._open[f"scenes {kind.name} {count}"] = {place.name: place for place in places}
+        return [place.name for place in places]
+
+    def scene(self, kind: Kind, name: str, steps: int) -> Scene | None:
+        """Play a scene in the true game; None when it was not shipped and none was found.
+
+        Raises:
+            WorldError: when the game does not repeat a scene that ships.
+        """
+        shipped = self.config.scenes
+        if shipped is not None and name in shipped.scenes:
+            return shipped.draw(self.true_game(shipped.config(name)), kind, name, steps)
+        config, number = self.config.game.config, int(name.partition("/")[2])
+        return find_scene(self.true_game(config), config, kind, number, steps)
+
     def splits(self) -> dict[str, LevelSplit]:
-        """Split of every case and run that was asked for, by name."""
+        """Split of every case, run and shipped scene that was asked for, by name."""
         chosen = [value for key, value in self._open.items() if key.startswith(_CHOSEN)]
         return {one.name: one.split for group in chosen for one in group.values()}
 
@@ -151,6 +180,11 @@ class Bench:
         """The world's own frozen tokenizer as a judge, or None."""
         return self._loaded("encoder", self.config.encoder, TokenizerJudge)
 
+    def plug_in(self, plug_in: PlugIn) -> ScriptedPair | ScriptedClips:
+        """A network of the user's own, loaded once a process."""
+        key = f"plug-in {plug_in.name} {plug_in.version}"
+        return self._loaded(key, plug_in.file, lambda _: load_plug_in(plug_in))
+
     @property
     def real(self) -> RealGame | None:
         """What real frames look like (band, places, stillness), or None."""
@@ -180,11 +214,6 @@ class Bench:
                 with contextlib.suppress(Exception):
                     value.close()
         self._open = {key: value for key, value in self._open.items() if key.startswith(_CHOSEN)}
-    def plug_in(self, plug_in: PlugIn) -> ScriptedPair | ScriptedClips:
-        """A network of the user's own, loaded once a process."""
-        key = f"plug-in {plug_in.name} {plug_in.version}"
-        return self._loaded(key, plug_in.file, lambda _: load_plug_in(plug_in))
-
 
     def _opened(self, name: str, subject: Subject) -> World:
         if name not in self._open:

@@ -5,6 +5,7 @@
         controls.parquet  what the players did, every episode after the other
         starts.png        the start clips of the listed places, a row each, to look at and to check against
         real.npz          band, places and stillness of real frames, learnt from training recordings
+        scenes.json       scenes of interaction, with scenes.parquet: see ``scenes.py``; optional
         reader/           a model folder of inverse dynamics; optional
 
 This file does NOT know worlds that dream, and knows no metric.
@@ -43,6 +44,7 @@ from .cases import START_FRAMES, LevelSplit
 from .drift import Band, Places
 from .long_runs import RealGame
 from .rollouts import ConfiguredOpener
+from .scenes import SceneSet, load_scenes
 from .sources import Place
 
 FORMAT_VERSION = 1
@@ -106,6 +108,11 @@ class CaseSet:
                 places=Places(centres=kept["centres"], radius=float(kept["radius"])),
                 still=float(kept["still"]),
             )
+
+    @cached_property
+    def scenes(self) -> SceneSet | None:
+        """Scenes of interaction, or None."""
+        return load_scenes(self.folder, self.info.controls)
 
     @property
     def whole(self) -> frozenset[str]:

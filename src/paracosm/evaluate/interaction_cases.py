@@ -2,7 +2,8 @@
 
 A scene is played twice in the true game, with the key and without it (the no-op counterfactual); the game's
 own truth says that the event happened, and that it did not happen by itself. Everything is derived from
-seeds that no recipe records training episodes from. This file does NOT play dreams and gives no marks.
+seeds that no recipe records training episodes from. Case sets ship scenes that were found once, see
+``scenes.py``. This file does NOT play dreams and gives no marks.
 """
 
 from __future__ import annotations
@@ -98,6 +99,10 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     ),
 }  # fmt: skip
 """What can be caused in each game; a game that is not here has no interaction cases yet."""
+STRAFE = Kind(
+    name="strafe", group="actor", keys=frozenset({"right"}), hold_steps=8, move=40.0, begin="anywhere"
+)
+"""Stepping aside, which shows parallax where a game tells depth; no interaction, but found the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +164,7 @@ def find_scene(game: World, config: Any, kind: Kind, number: int, steps: int) ->
         recipe = Recipe(
             world=game.info.name, config=config, engine=game.info.engine, seed=seed, split="held_out"
         )
-        scene = _stage(game, recipe, past, kind.script(steps))
+        scene = stage(game, recipe, (*past, *(IDLE,) * SETTLE_STEPS), kind.script(steps))
         if scene is not None and kind.happened(scene.truths) and not kind.happened(scene.idle_truths):
             return scene
     return None
@@ -193,11 +198,23 @@ def _player(game: World) -> Any:
         return make_policy(game.info.name, "sticky")
 
 
-def _stage(
-    game: World, recipe: Recipe, past: tuple[Control, ...], script: tuple[Control, ...]
+def stage(
+    game: World, recipe: Recipe, before: tuple[Control, ...], script: tuple[Control, ...]
 ) -> Scene | None:
-    """Play the scene with the key and without it; None when the episode ends before it does."""
-    before = (*past, *(IDLE,) * SETTLE_STEPS)
+    """Play a scene with the key and without it.
+
+    Args:
+        game: the true game, open, under the recipe's config.
+        recipe: of the episode.
+        before: controls up to the scene, standing still included.
+        script: controls with the key.
+
+    Returns:
+        None when the episode ends before the scene does.
+
+    Raises:
+        WorldError: when the game does not repeat itself.
+    """
     acted = _play(game, recipe, before, script)
     idle = _play(game, recipe, before, (IDLE,) * len(script))
     if acted is None or idle is None:

@@ -37,14 +37,12 @@ class RecordedCases:
     seed: int = 0
 
     def cases(self, count: int, steps: int, near: bool) -> Sequence[Case]:
-        """Near cases are of the main split only, since each of them costs play in the true game."""
-        if near:
-            found = choose_cases(self.main, count, steps, self.seed + 1, largest_past=LARGEST_PAST)
-            return [replace(case, split=self.split) for case in found]
-        found = choose_cases(self.main, count, steps, self.seed)
+        """Near cases are drawn apart, so that the true game comes to each within LARGEST_PAST steps."""
+        seed, furthest = (self.seed + 1, LARGEST_PAST) if near else (self.seed, None)
+        found = choose_cases(self.main, count, steps, seed, largest_past=furthest)
         found = [replace(case, split=self.split) for case in found]
         if self.unseen:
-            others = choose_cases(self.unseen, max(1, count // 2), steps, self.seed)
+            others = choose_cases(self.unseen, max(1, count // 2), steps, seed, largest_past=furthest)
             found += [replace(case, name=OTHER + case.name, split="unseen_level") for case in others]
         return found
 
@@ -89,9 +87,9 @@ class ShippedCases:
     seed: int
 
     def cases(self, count: int, steps: int, near: bool) -> Sequence[Case]:
-        """The first ``count`` of the main split, and half as many of the other unless they must be near."""
+        """The first ``count`` of the main split, and half as many of the other; listed places are near."""
         found = self._some(self.main, count, steps, self.split)
-        if self.unseen and not near:
+        if self.unseen:
             found += self._some(self.unseen, max(1, count // 2), steps, "unseen_level")
         return found
 

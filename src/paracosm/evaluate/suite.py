@@ -39,6 +39,7 @@ from .parts.plug_ins import with_plug_ins
 from .report import Page, write_page
 from .rollouts import ConfiguredOpener, Subject
 from .runner import LEAST_COVERAGE, NOT_MEASURED, Outcome, run_parts
+from .scenes import SceneSet
 from .setup_world import folder_hash, json_hash, own_part, read_card, world_folder, world_spec
 from .sources import RecordedCases, ShippedCases
 from .suites import SizeName, SuiteName, parts_of
@@ -88,9 +89,9 @@ class SuiteConfig:
     """another world, or a results folder, to take paired differences to"""
     judge: JudgeConfig | None = None
     """vision model that marks interactions beside engine truth; None asks none"""
-
     plug_ins: tuple[PlugIn, ...] = ()
     """networks of the user's own that measure frames or clips too"""
+
     def __post_init__(self) -> None:
         """Refuse numbers that measure nothing, and suites and parts that there are not."""
         if self.workers < 1 or self.seed < 0:
@@ -111,6 +112,7 @@ class Cases:
         real: what real frames look like.
         identity: says which cases they are, for ``setup.json``.
         reader: model folder of inverse dynamics that came with them, or None.
+        scenes: scenes of interaction that came with them, or None.
         name: for the report.
     """
 
@@ -120,6 +122,7 @@ class Cases:
     identity: Mapping[str, Any]
     reader: Path | None
     name: str
+    scenes: SceneSet | None = None
 
 
 def run_suite(
@@ -149,10 +152,10 @@ def run_suite(
     parts = with_judge(parts_of(config.suite, config.size, sorted(config.parts)), config.judge)
     cases = open_cases(config, opener, progress)
     bench = _set_up(config, cases, opener, parts)
+    parts = with_plug_ins(parts, config.plug_ins, bench.info.height, bench.info.width)
     outcome = run_parts(
         parts,
         bench,
-    parts = with_plug_ins(parts, config.plug_ins, bench.info.height, bench.info.width)
         out,
         setup=describe_setup(config, cases, bench),
         workers=config.workers,
@@ -167,19 +170,25 @@ def run_suite(
     report = make_report(command, figures, range(NUM_NOISE_SEEDS))
     logger.info("measured %s in %.0f s", config.world, time.monotonic() - began)
     if out is not None:
-        write_report(report, out / "results.json")
-        game = cases.episodes[0].recipe.world
-        page = Page(
-            outcome=outcome,
-            report=report,
-            targets=TARGETS.get(game, ()) if config.suite == "first" else (),
-            cases=cases.name,
-            against=config.against or "",
-            card=read_card(config.world),
-            versions={part.name: part.version for part in parts},
-        )
-        write_page(out / "report.html", page)
+        _write(config, out, outcome, report, cases, parts)
     return report
+
+
+def _write(
+    config: SuiteConfig, out: Path, outcome: Outcome, report: Report, cases: Cases, parts: Sequence[Part]
+) -> None:
+    write_report(report, out / "results.json")
+    game = cases.episodes[0].recipe.world
+    page = Page(
+        outcome=outcome,
+        report=report,
+        targets=TARGETS.get(game, ()) if config.suite == "first" else (),
+        cases=cases.name,
+        against=config.against or "",
+        card=read_card(config.world),
+        versions={part.name: part.version for part in parts},
+    )
+    write_page(out / "report.html", page)
 
 
 def why_incomplete(report: Report, out: Path | None) -> str:
@@ -274,9 +283,15 @@ def _shipped_cases(config: SuiteConfig, opener: ConfiguredOpener, progress: Prog
         ),
         episodes=main,
         real=case_set.real,
-        identity={"set": case_set.name, "version": case_set.version, "hash": case_set.hash},
+        identity={
+            "set": case_set.name,
+            "version": case_set.version,
+            "hash": case_set.hash,
+            "scenes": None if case_set.scenes is None else case_set.scenes.hash,
+        },
         reader=case_set.reader,
         name=f"case set {case_set.name}, version {case_set.version}",
+        scenes=case_set.scenes,
     )
 
 
@@ -298,6 +313,7 @@ def _set_up(
         reader=config.reader or own_part(config.world, "inverse_dynamics") or cases.reader,
         encoder=config.tokenizer or own_part(config.world, "tokenizer"),
         real=cases.real,
+        scenes=cases.scenes,
     )
     _check_fit(bench, cases.episodes[0].info, cases.name)
     for part in parts:

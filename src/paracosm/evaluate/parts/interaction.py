@@ -15,7 +15,7 @@ import numpy as np
 from paracosm.core.controls import IDLE, Control
 from paracosm.core.figures import Anchor, Figure, not_computed
 from paracosm.evaluate.bench import Bench
-from paracosm.evaluate.interaction_cases import KINDS, Group, Kind, Scene, covered, find_scene
+from paracosm.evaluate.interaction_cases import KINDS, Group, Kind, Scene, covered
 from paracosm.evaluate.interaction_effect import Quartet
 from paracosm.evaluate.interaction_score import DIMENSIONS, mark
 from paracosm.evaluate.part import Result, SkippedUnitError, Tally, Unit, UnitResult, mean_of, ratio_of
@@ -29,7 +29,7 @@ class Interaction:
     """Marks of scenes of every kind that the game has."""
 
     num_cases: int = 8
-    """Scenes of each kind."""
+    """Scenes of each kind; half as many of unseen levels, where the case set has both."""
     steps: int = 24
     """Steps of the script: a door needs 6, a jump 9."""
     num_seeds: int = 3
@@ -44,22 +44,21 @@ class Interaction:
         """Scenes of each kind that the game, as configured, can show."""
         clips = 2 * self.num_seeds + 1
         return [
-            Unit(key=f"{kind.name}/{number}", case=f"{kind.name}/{number}", steps=clips * self.steps)
+            Unit(key=name, case=name, steps=clips * self.steps)
             for kind in _kinds(bench)
             if covered(kind, bench.config.game.config)
-            for number in range(self.num_cases)
+            for name in bench.scenes(kind, self.num_cases)
         ]
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Find the scene, play it, and mark it under every noise seed and on every anchor."""
-        name, _, number = unit.key.partition("/")
+        name = unit.key.partition("/")[0]
         kinds = _kinds(bench)
         kind = next(kind for kind in kinds if kind.name == name)
         missing = sorted(kind.keys - set(bench.info.controls.keys))
         if missing:
             raise SkippedUnitError(f"{bench.info.name} has no key {missing[0]}, which {name} needs")
-        config = bench.config.game.config
-        scene = find_scene(bench.true_game(config), config, kind, int(number), self.steps)
+        scene = bench.scene(kind, unit.key, self.steps)
         if scene is None:
             raise SkippedUnitError(f"the game's own player came to no scene of {name} in its episodes")
         latest = max(2, round(bench.info.fps / 2))

@@ -59,7 +59,11 @@ class JudgedInteraction:
             return []
         played = [result.unit.key for result in bench.results("interaction")]
         # every kind takes its turn, so that a small calibration holds them all
-        turn = sorted(played, key=lambda key: (int(key.partition("/")[2]), key))[: self.num_calibration]
+        place: dict[str, int] = {}
+        for kind in dict.fromkeys(key.partition("/")[0] for key in played):
+            own = [key for key in played if key.partition("/")[0] == kind]
+            place |= {key: number for number, key in enumerate(own)}
+        turn = sorted(played, key=lambda key: (place[key], key))[: self.num_calibration]
         return [Unit(key=f"world/{key}", case=key) for key in played] + [
             Unit(key=f"known/{key}", case=key) for key in turn
         ]

@@ -88,7 +88,7 @@ class Determinism:
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Play every start in two processes."""
         cases = bench.cases(self.num_traces, LEAD_STEPS + TAIL_STEPS, near=True)
-        rollouts = [case.rollout for case in cases.values()]
+        rollouts = [case.rollout for case in cases.values()][: self.num_traces]
         return _keep(measure_determinism(bench.config.subject, rollouts))
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:

@@ -17,16 +17,12 @@ from paracosm.core.controls import IDLE
 from paracosm.core.figures import Anchor, Figure, not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.cameras import true_views, with_depth
-from paracosm.evaluate.interaction_cases import KINDS, Kind, covered, find_scene
+from paracosm.evaluate.interaction_cases import KINDS, STRAFE, covered
 from paracosm.evaluate.interaction_effect import Quartet
 from paracosm.evaluate.part import Result, SkippedUnitError, Tally, Unit, UnitResult, mean_of, ratio_of
 from paracosm.evaluate.phenomena import compare_arcs, own_motion, rise_curve, standing
 from paracosm.evaluate.reprojection import LEAST_TRUE_GAIN, parallax, parallax_gain
 
-STRAFE = Kind(
-    name="strafe", group="actor", keys=frozenset({"right"}), hold_steps=8, move=40.0, begin="anywhere"
-)
-"""Stepping aside, which shows parallax."""
 STANDING = {"door": "door_opens", "shot": "shot_flashes", "hit": "creature_reacts", "pickup": "item_is_taken"}
 """Phenomena that are one key's effect, by kind of interaction."""
 NOT_COVERED: Mapping[str, Mapping[str, str]] = {
@@ -67,15 +63,14 @@ class Phenomena:
         if not _has_depth(bench):
             return played
         return played + [
-            Unit(key=f"strafe/{number}", case=f"strafe/{number}", steps=2 * self.steps)
-            for number in range(self.num_cases)
+            Unit(key=name, case=name, steps=2 * self.steps) for name in bench.scenes(STRAFE, self.num_cases)
         ]
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Read the phenomena of one scene."""
-        kind, _, number = unit.key.partition("/")
+        kind = unit.key.partition("/")[0]
         if kind == STRAFE.name:
-            return self._run_strafe(bench, int(number))
+            return self._run_strafe(bench, unit.key)
         result = bench.result("interaction", unit.key)
         clips = Quartet(
             acted=result.array("world"),
@@ -110,14 +105,15 @@ class Phenomena:
             figures[f"phenomena.{name}"] = not_computed("undefined", f"not covered: {why}", "share")
         return figures
 
-    def _run_strafe(self, bench: Bench, number: int) -> UnitResult:
+    def _run_strafe(self, bench: Bench, name: str) -> UnitResult:
         if not bench.info.controls.keys or not set(bench.info.controls.keys) >= STRAFE.keys:
             raise SkippedUnitError(f"{bench.info.name} has no key right, by which to step aside")
-        game = bench.config.game.config
-        scene = find_scene(bench.true_game(game), game, STRAFE, number, self.steps)
+        scene = bench.scene(STRAFE, name, self.steps)
         if scene is None:
             raise SkippedUnitError("the game's own player came to no place where he could step aside")
-        views = true_views(bench.true_game(with_depth(game)), scene.rollout, scene.rollout.controls)
+        views = true_views(
+            bench.true_game(with_depth(scene.rollout.recipe.config)), scene.rollout, scene.rollout.controls
+        )
         if views is None:
             raise SkippedUnitError(f"{bench.config.game.name} does not tell its camera")
         start = scene.rollout.start[-1:]

@@ -65,6 +65,11 @@ class UnitResult:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def units_after(results: Sequence[Result]) -> list[Unit]:
+    """Units of a part that reads another: one for each finished unit of the other."""
+    return [Unit(key=one.unit.key, case=one.unit.case, data=dict(one.unit.data)) for one in results]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """A finished unit, read back from the results folder.

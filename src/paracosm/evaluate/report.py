@@ -15,26 +15,15 @@ import numpy as np
 from paracosm.core.figures import Figure, Report
 from paracosm.core.files import whole_file
 
-from .cases import Case
 from .charts import ROW_WIDTH, Line, difference_picture, legend, line_chart, row_picture
-from .clips import animation, difference_of, picture, strip
 from .compare import DIFFERENCE
-from .long_runs import read_truth
 from .page_style import FAMILIES, HEADLINE, LABELS, PAGE
 from .parts.short import VARIANTS
-from .quality import psnr_db
+from .report_clips import long_strips, short_clips
 from .runner import LEAST_COVERAGE, Outcome
 from .tally import UNSEEN
 from .targets import Target
 
-SHOWN_STEPS = (1, 2, 4, 8, 12, 16, 24, 32)
-"""Steps of a case that the strips show."""
-SHOWN_CASES = 3
-"""Worst cases, and as many in the middle."""
-SHOWN_MOMENTS = 13
-"""Frames of a long run that a strip shows, evenly spread."""
-SHOWN_RUNS = 4
-"""Long runs that are shown."""
 CURVES = {"sharpness": "grey levels", "brightness": "grey levels", "chroma": "grey levels"} | {
     "motion": "grey levels a step"
 }
@@ -72,7 +61,7 @@ def write_page(path: Path, page: Page) -> None:
     """
     info = page.outcome.bench.info
     body = [_verdict(page), _headline(page), _facts(page), _targets(page), *_tables(page), _curves(page)]
-    body += [_short_clips(page), _long_strips(page), _not_ok(page), _card(page)]
+    body += [short_clips(page.outcome), long_strips(page.outcome), _not_ok(page), _card(page)]
     text = PAGE.format(title=html.escape(f"{info.name}, measured"), body="\n".join(filter(None, body)))
     with whole_file(path) as temporary:
         temporary.write_text(text)
@@ -318,78 +307,6 @@ def _second_charts(page: Page) -> list[str]:
             )
         found.append(line_chart(statistic, lines, "seconds of free play", unit))
     return found
-
-
-def _short_clips(page: Page) -> str:
-    results = page.outcome.bench.results("short")
-    cases = _chosen_cases(page)
-    shown = [(cases[one.unit.case], one) for one in results if one.unit.case in cases]
-    if not shown:
-        return ""
-    clips = [(case, result.array("world"), result) for case, result in shown]
-    last = min(16, len(clips[0][1])) - 1
-    scores = np.array([float(psnr_db(clip[last], case.truth[last])) for case, clip, _ in clips])
-    order = np.argsort(scores)
-    middle = max(0, len(order) // 2 - SHOWN_CASES // 2)
-    groups = {
-        "Worst cases first": order[:SHOWN_CASES],
-        "Middling cases": order[middle : middle + SHOWN_CASES],
-        "Best case": order[-1:] if len(order) > 2 * SHOWN_CASES else [],
-    }
-    parts = [
-        f"<h2>Clips</h2><p class='note'>Moving: the true game, this world, and their difference (doubled; "
-        f"grey is none). Below each, a column a moment: the last start frame, then after "
-        f"{', '.join(map(str, SHOWN_STEPS))} steps; rows: true game, this world, under shuffled controls, "
-        f"without control. Ordered by PSNR after {last + 1} steps.</p>"
-    ]
-    for title, chosen in groups.items():
-        if len(chosen):
-            parts.append(f"<h3>{title}</h3>")
-        for index in chosen:
-            case, clip, result = clips[index]
-            truth = case.truth[: len(clip)]  # another part may have asked for more of this case
-            caption = f"{case.name}, {case.split.replace('_', ' ')}: {scores[index]:.1f} dB"
-            rows = [truth, clip, result.array("shuffled"), result.array("no_control")]
-            parts.append(_case_figure(case, rows, page.outcome.bench.info.fps, caption))
-    return "".join(parts)
-
-
-def _case_figure(case: Case, rows: Sequence[np.ndarray], fps: float, caption: str) -> str:
-    truth, clip = rows[:2]
-    steps = [step - 1 for step in SHOWN_STEPS if step <= len(truth)]
-    start = case.rollout.start[-1:]
-    sheet = strip([np.concatenate([start, row[steps]]) for row in rows])
-    scale = max(1, round(128 / truth.shape[2]))
-    moving = animation([truth, clip, difference_of(clip, truth)], fps, 2 * scale, "true, world, difference")
-    still = picture(sheet, scale, "moments")
-    return (
-        f"<figure><div class='wide'>{moving}</div><div class='wide'>{still}</div>"
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
-
-
-def _chosen_cases(page: Page) -> Mapping[str, Case]:
-    return page.outcome.bench.all_cases()
-
-
-def _long_strips(page: Page) -> str:
-    results = page.outcome.bench.results("long")[:SHOWN_RUNS]
-    runs = page.outcome.bench.all_runs()
-    if not results:
-        return ""
-    parts = [
-        "<h2>Free play for minutes</h2><p class='note'>Above the true game (at a seam another episode "
-        "begins), below this world under the same controls, at even distances over the whole run.</p>"
-    ]
-    fps = page.outcome.bench.info.fps
-    for result in results:
-        run, frames = runs[result.unit.case], result.array("world")
-        moments = np.linspace(0, len(frames) - 1, SHOWN_MOMENTS).astype(int)
-        real = np.concatenate([part[1:] for part in read_truth([run])[0]])
-        sheet = picture(strip([real[moments], frames[moments]]), 1, "true game above, world below")
-        caption = html.escape(f"{run.name}, {len(frames) / fps:.0f} s")
-        parts.append(f"<figure><div class='wide'>{sheet}</div><figcaption>{caption}</figcaption></figure>")
-    return "".join(parts)
 
 
 def _not_ok(page: Page) -> str:

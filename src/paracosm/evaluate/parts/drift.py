@@ -25,7 +25,7 @@ from paracosm.evaluate.metrics.curves import (
     per_second,
     seconds_until,
 )
-from paracosm.evaluate.part import Measured, Result, SkippedUnitError, Tally, Unit, UnitResult
+from paracosm.evaluate.part import Measured, Result, SkippedUnitError, Tally, Unit, UnitResult, units_after
 from paracosm.evaluate.quality import STATISTICS
 
 MOMENTS = (10, 30, 60, 120, 300)
@@ -54,10 +54,7 @@ class Drift:
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """One unit a run that was played."""
-        return [
-            Unit(key=one.unit.key, case=one.unit.case, data=dict(one.unit.data))
-            for one in bench.results("long")
-        ]
+        return units_after(bench.results("long"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure the curves of one run, of the frames really seen, and of the start shown for ever."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
-from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult, ratio_of
+from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult, ratio_of, units_after
 from paracosm.evaluate.quality import psnr_db, sharpness
 
 from .short import VARIANTS, shown
@@ -37,7 +37,7 @@ class Fidelity:
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """One unit a case that was played."""
-        return [Unit(key=one.unit.key, case=one.unit.case) for one in bench.results("short")]
+        return units_after(bench.results("short"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one case at every horizon that it reaches."""

@@ -15,7 +15,7 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.metrics.plug_ins import PlugIn, ScriptedPair, try_plug_in
-from paracosm.evaluate.part import Measured, Part, Result, Tally, Unit, UnitResult
+from paracosm.evaluate.part import Measured, Part, Result, Tally, Unit, UnitResult, units_after
 
 from .distances import Distances
 from .short import VARIANTS, Short, shown
@@ -42,7 +42,7 @@ class PlugInPairs:
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """One unit a case that was played."""
-        return [Unit(key=one.unit.key, case=one.unit.case) for one in bench.results("short")]
+        return units_after(bench.results("short"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one case by every plug-in, at every horizon that it reaches."""

@@ -17,7 +17,16 @@ from paracosm.core.figures import Figure, not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.drift import Band, coarse_views, count_places, frozen_steps, in_band, recognise, spread
 from paracosm.evaluate.long_runs import RealGame, is_moving, read_truth
-from paracosm.evaluate.part import Measured, Result, SkippedUnitError, Tally, Unit, UnitResult, ratio_of
+from paracosm.evaluate.part import (
+    Measured,
+    Result,
+    SkippedUnitError,
+    Tally,
+    Unit,
+    UnitResult,
+    ratio_of,
+    units_after,
+)
 from paracosm.evaluate.quality import STATISTICS, frame_statistics
 
 MOTION = STATISTICS.index("motion")
@@ -40,10 +49,7 @@ class Stability:
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """One unit a run that was played."""
-        return [
-            Unit(key=one.unit.key, case=one.unit.case, data=dict(one.unit.data))
-            for one in bench.results("long")
-        ]
+        return units_after(bench.results("long"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one run and the frames that were really seen under its controls."""

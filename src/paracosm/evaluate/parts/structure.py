@@ -14,7 +14,7 @@ import numpy as np
 from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.metrics.structure import moving_psnr_db, ssim
-from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult
+from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult, units_after
 
 from .short import VARIANTS, shown
 
@@ -42,7 +42,7 @@ class Structure:
 
     def units(self, bench: Bench) -> Sequence[Unit]:
         """One unit a case that was played."""
-        return [Unit(key=one.unit.key, case=one.unit.case) for one in bench.results("short")]
+        return units_after(bench.results("short"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one case at every horizon that it reaches."""

@@ -26,7 +26,7 @@ BLOCKED = 0.2
 """A pushed step that covers less than this share of a free step is blocked."""
 FREE_PERCENTILE = 75
 """Of the lengths of pushed steps: a free one, since most pushes meet nothing."""
-LOOK_ROWS, LOOK_COLUMNS, LOOK_LEVELS = 6, 8, 8
+LOOK_ROWS, LOOK_COLUMNS, LOOK_LEVELS = 3, 4, 4
 """A look is a picture as so many cells of grey in so many levels: two of one look are hard to tell apart."""
 LOOKS_PER_EPISODE = 32
 """Pictures looked at in each episode, evenly spread."""

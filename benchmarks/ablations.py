@@ -18,7 +18,7 @@ from pathlib import Path
 from paracosm.core.progress import LineProgress
 from paracosm.core.world_spec import PlayDefaults
 from paracosm.recipes.street import Street
-from paracosm.recipes.students import Chain, chain, run_chain
+from paracosm.recipes.students import Chain, ChainKind, chain, run_chain
 
 from .few_steps import Player, Size, describe, measure, write_table
 
@@ -54,11 +54,11 @@ def guided(street: Street, out: Path, steps: int) -> list[Player]:
     """Guidance distilled in: by regression and by the real score, played at the price of none."""
     players = []
     for guidance in (1.0, 2.0, 3.0, 4.0):
-        made = _short(_chain(street, out / f"guided_{guidance:g}"), steps)
+        made = _chain(street, out / f"guided_{guidance:g}").with_loop(num_steps=steps)
         matching = replace(made.forcing.matching, guidance=guidance)
         made = replace(
             made,
-            init=replace(made.init, guidance=guidance),
+            init=made.init and replace(made.init, guidance=guidance),
             forcing=replace(made.forcing, matching=matching),
         )
         players.append(_player(f"distilled guidance {guidance:g}", run_chain(made, PROGRESS)))
@@ -67,40 +67,32 @@ def guided(street: Street, out: Path, steps: int) -> list[Player]:
 
 def inits(street: Street, out: Path, steps: int) -> list[Player]:
     """Beginnings crossed with self forcing or none: "none" matches distributions from the dynamics itself."""
-    dynamics = street.dynamics.run / "dynamics"
-    consistency = _short(_chain(street, out / "consistency"), steps)
-    ode = _short(_chain(street, out / "ode"), steps)
-    ode = replace(ode, init=replace(ode.init, kind="ode"))
-    published = _short(_chain(street, out / "published", "published"), steps)
-    none = _short(_chain(street, out / "none"), steps)
-    none = replace(none, forcing=replace(none.forcing, student=dynamics))
-    players = [_player("none, teacher-forced only", dynamics)]
-    for name, made in {"consistency": consistency, "causal ode": ode, "published ode": published}.items():
+    kinds: dict[str, ChainKind] = {
+        "consistency": "causal",
+        "causal ode": "causal",
+        "published ode": "published",
+    }
+    players = [_player("none, teacher-forced only", street.dynamics.run / "dynamics")]
+    for name, kind in kinds.items():
+        made = _chain(street, out / name.replace(" ", "_"), kind).with_loop(num_steps=steps)
+        if name == "causal ode":
+            made = replace(made, init=made.init and replace(made.init, kind="ode"))
         players.append(_player(f"{name}, teacher-forced only", run_chain(made, PROGRESS, last="init")))
         players.append(_player(f"{name}, self-forced", run_chain(made, PROGRESS)))
-    from paracosm.train.stages import self_forcing
-
-    players.append(_player("none, self-forced", self_forcing.main(none.forcing, PROGRESS)))
+    none = _chain(street, out / "none", "direct").with_loop(num_steps=steps)
+    players.append(_player("none, self-forced", run_chain(none, PROGRESS)))
     return players
 
 
-def _chain(street: Street, out: Path, kind: str = "causal") -> Chain:
-    reader = street.run / "inverse_dynamics" / "inverse_dynamics"
+def _chain(street: Street, out: Path, kind: ChainKind = "causal") -> Chain:
     return chain(
         street.dynamics,
         street.dynamics.run / "dynamics",
         out,
-        kind="published" if kind == "published" else "causal",
+        kind=kind,
         levels=LEVELS,
-        reader=reader,
+        reader=street.run / "inverse_dynamics" / "inverse_dynamics",
     )
-
-
-def _short(made: Chain, steps: int) -> Chain:
-    """The same chain with as many steps for each stage of a student."""
-    init = replace(made.init, loop=replace(made.init.loop, num_steps=steps))
-    forcing = replace(made.forcing, loop=replace(made.forcing.loop, num_steps=steps))
-    return replace(made, init=init, forcing=forcing)
 
 
 def _player(name: str, folder: Path) -> Player:

@@ -10,11 +10,11 @@ import argparse
 import functools
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from paracosm.core.progress import LineProgress
-from paracosm.recipes.students import chain, run_chain
+from paracosm.recipes.students import ChainKind, chain, run_chain
 
 from .few_steps import describe
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kind", choices=["causal", "published"], default="causal")
+    parser.add_argument("--kind", choices=get_args(ChainKind), default="causal")
     parser.add_argument("--levels", type=float, nargs="+", default=[1.0, 0.5])
     parser.add_argument("--last", choices=["init", "forcing", "extend"], default="forcing")
     parser.add_argument("--dynamics", type=Path, help="model folder; the run's own without it")
@@ -44,11 +44,7 @@ def main() -> None:
         reader=given.run / "inverse_dynamics" / "inverse_dynamics",
     )
     if given.compile:
-        made = replace(
-            made,
-            init=replace(made.init, loop=replace(made.init.loop, compile="blocks")),
-            forcing=replace(made.forcing, loop=replace(made.forcing.loop, compile="blocks")),
-        )
+        made = made.with_loop(compile="blocks")
     logger.info(
         "the student is %s",
         run_chain(made, functools.partial(LineProgress, stream=sys.stderr), last=given.last),

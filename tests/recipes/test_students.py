@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.few_steps import Player, Size, as_markdown, measure, parse_student
+from paracosm.core.errors import ConfigError
 from paracosm.core.world_spec import PlayDefaults
 from paracosm.data.reader import Dataset
 from paracosm.models.dynamics_flow import FlowDynamics
@@ -57,14 +58,14 @@ def shorten(made: Chain) -> Chain:
     return Chain(
         kind=made.kind,
         ahead=made.ahead and replace(made.ahead, loop=quick(made.ahead.loop, 1), batch_size=1, clip_frames=6),
-        init=short(made.init, clip_frames=6),
+        init=made.init and short(made.init, clip_frames=6),
         forcing=short(made.forcing, horizon=2, critic_steps=1),
         extend=short(made.extend, horizon=2, critic_steps=1, longest_lead=2, overlap=1),
     )
 
 
-@pytest.mark.parametrize("kind", ["causal", "published"])
-def test_both_chains_walk_and_leave_a_causal_student(street: Street, tmp_path: Path, kind: Any) -> None:
+@pytest.mark.parametrize("kind", ["causal", "published", "direct"])
+def test_every_chain_walks_and_leave_a_causal_student(street: Street, tmp_path: Path, kind: Any) -> None:
     made = chain(street.dynamics, street.dynamics.run / "dynamics", tmp_path, kind=kind)
     folder = run_chain(shorten(made), last="extend")
     assert folder == tmp_path / "extend" / "dynamics"
@@ -74,11 +75,21 @@ def test_both_chains_walk_and_leave_a_causal_student(street: Street, tmp_path: P
 def test_the_chain_of_a_bundled_world_begins_with_its_dynamics(tmp_path: Path) -> None:
     base = coinrun.dynamics(tmp_path)
     made = chain(base, tmp_path / "dynamics", tmp_path / "students", levels=(1.0,))
+    assert made.init is not None
     assert made.init.teacher == made.forcing.real == tmp_path / "dynamics"
     assert made.forcing.student == made.init.run / "dynamics"
     assert made.extend.student == made.forcing.run / "dynamics"
     assert made.forcing.rollout.levels == (1.0,)
     assert made.ahead is None
+
+
+def test_a_direct_chain_forces_the_dynamics_itself_and_has_no_regression(tmp_path: Path) -> None:
+    made = chain(coinrun.dynamics(tmp_path), tmp_path / "dynamics", tmp_path / "students", kind="direct")
+    assert made.forcing.student == made.forcing.real == tmp_path / "dynamics"
+    assert [name for name, _, _ in made.stages()] == ["forcing", "extend"]
+    with pytest.raises(ConfigError, match='a direct chain has no stage "init"; choose from forcing, extend'):
+        run_chain(made, last="init")
+    assert made.with_loop(num_steps=7).forcing.loop.num_steps == 7
 
 
 def test_players_are_measured_once_and_laid_out(street: Street, tmp_path: Path) -> None:

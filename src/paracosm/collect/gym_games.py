@@ -8,6 +8,7 @@ names of the actions of those that ship with Gymnasium, which does not tell them
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -213,6 +214,9 @@ class GymWorld:
         if self._id.startswith("ALE/"):
             self._gym.register_envs(need("ale_py", "games"))
         mode = {"render_mode": "rgb_array"} if self.config.image == "render" else {}
+        if not os.environ.get("DISPLAY"):
+            # Without a screen MuJoCo would look for a window all the same; EGL draws without one.
+            os.environ.setdefault("MUJOCO_GL", "egl")
         try:
             return self._gym.make(self._id, **mode, **self.config.arguments)
         except self._gym.error.DependencyNotInstalled as error:

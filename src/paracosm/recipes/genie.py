@@ -223,10 +223,10 @@ def tiny(run: Path) -> GenieRecipe:
 
 
 def robotics_tiny(run: Path) -> GenieRecipe:
-    """A simulated arm (MuJoCo's Pusher) from videos of random reaching, its torques never read."""
+    """A simulated arm of two joints (MuJoCo's Reacher, from above), its random torques never read."""
     recipe = small(run)
     train = RecordConfig(
-        world="gym:Pusher-v5",
+        world="gym:Reacher-v5",
         out=run / "data" / "train",
         num_episodes=400,
         max_steps=100,
@@ -247,8 +247,22 @@ def robotics_tiny(run: Path) -> GenieRecipe:
         name="robotics-tiny",
         description="A simulated arm that moves under six actions found by watching it.",
         recordings=recordings,
-        games=dict.fromkeys(recordings, GymConfig(height=64, width=64)),
+        games=dict.fromkeys(recordings, arm()),
     )
+
+
+def arm() -> GymConfig:
+    """The arm from straight above, filling the picture, 10 steps a second as in the paper."""
+    camera = {
+        "trackbodyid": -1,
+        "distance": 0.62,
+        "elevation": -90.0,
+        "azimuth": 90.0,
+        "lookat": [0.0, 0.0, 0.0],
+    }
+    # The environment ends its episodes after 50 of its own steps, a second; recordings say how long they are.
+    arguments = {"default_camera_config": camera, "max_episode_steps": 100_000}
+    return GymConfig(height=64, width=64, frame_skip=5, arguments=arguments)
 
 
 def own(run: Path, folder: Path, height: int, width: int) -> GenieRecipe:

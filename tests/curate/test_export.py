@@ -1,20 +1,25 @@
 """Chosen clips become datasets that other commands and other packages open."""
 
+import importlib.util
 import io
 import json
+import sys
 import tarfile
+import types
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from paracosm.collect.foreign_logs.bring_in import LogImportConfig, import_logs
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.episode import Recipe
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.world import Frame, WorldInfo
 from paracosm.curate.alignment import AlignmentConfig, best_lag
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
+from paracosm.curate.clock import report_alignment
 from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_clip
 from paracosm.curate.pipeline import run
 from paracosm.curate.report import ReportConfig, write_report
@@ -189,3 +194,75 @@ def test_names_of_files_cannot_become_markup(tmp_path):
         bad, [(bad, report_page.table([bad], [(bad,)]) + report_page.card(None, bad, bad))]
     )
     assert "<script" not in page
+
+
+def export_lerobot(recorded, to: Path, **changes) -> Path:
+    select(SelectConfig(out=recorded.out, name="all"))
+    config = ExportConfig(
+        out=recorded.out, selection="all", to=to, height=72, width=128, fps=10, format="lerobot", **changes
+    )
+    export_selection(config)
+    return to
+
+
+def test_a_lerobot_set_comes_back_with_every_frame_and_control(recorded, tmp_path):
+    export_lerobot(recorded, tmp_path / "set", shard_clips=1)
+    config = LogImportConfig(
+        folder=tmp_path / "set", out=tmp_path / "back", height=72, width=128, fps=10, format="lerobot"
+    )
+    back, _ = import_logs(config)
+    for made, first in zip(back.episodes, Dataset(recorded.folder).episodes, strict=True):
+        assert np.array_equal(made.control_vectors, first.control_vectors)
+        assert made.info.controls.keys == first.info.controls.keys
+        assert np.abs(made.frames.astype(int) - first.frames).mean() < 10
+    with pytest.raises(DataError, match="exists already; a LeRobot set is written whole"):
+        export_lerobot(recorded, tmp_path / "set")
+
+
+def test_the_lerobot_package_opens_the_set(recorded, tmp_path, monkeypatch):
+    pytest.importorskip("lerobot", reason="lerobot pins torch below 2.11 and opencv below 4.13: not in dev")
+    if importlib.util.find_spec("torchvision") is None:
+        # its readers name torchvision for image transforms only; there is none for this torch
+        transforms = types.ModuleType("torchvision.transforms")
+        vision = types.ModuleType("torchvision")
+        vision.transforms = transforms  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "torchvision", vision)
+        monkeypatch.setitem(sys.modules, "torchvision.transforms", transforms)
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset  # type: ignore[import-not-found]
+
+    folder = export_lerobot(recorded, tmp_path / "set")
+    opened = LeRobotDataset("made/set", root=folder, video_backend="torchcodec")
+    assert (opened.num_episodes, opened.num_frames, opened.fps) == (2, 80, 10)
+    first = Dataset(recorded.folder).episodes
+    for place, (episode, frame) in {0: (0, 0), 39: (0, 39), 40: (1, 0), 55: (1, 15)}.items():
+        item = opened[place]
+        shown = item["observation.images.screen"].numpy().transpose(1, 2, 0) * 255
+        assert np.abs(shown - first[episode].frames[frame]).mean() < 10
+        assert item["task"] == "play game:plain"
+        if frame < 39:
+            assert np.array_equal(item["action"].numpy(), first[episode].control_vectors[frame])
+
+
+def test_a_recording_off_by_frames_is_exported_shifted(tmp_path):
+    record(tmp_path / "late", lag=2)
+    config = CurateConfig(folder=tmp_path / "late", out=tmp_path / "out", workers=1, cuts=CUTS)
+    run(config)
+    assert {row["align_lag"] for row in read_scores(config.out).clips.to_pylist()} == {2}
+    report = report_alignment(tmp_path / "late")
+    assert (report.lag, report.show().startswith("best lag 2 in 2 of 2 episodes")) == (2, True)
+    select(SelectConfig(out=config.out, name="all"))
+    export_selection(
+        ExportConfig(
+            out=config.out,
+            selection="all",
+            to=tmp_path / "set",
+            height=72,
+            width=128,
+            fps=10,
+            shift_controls=2,
+        )
+    )
+    made, first = Dataset(tmp_path / "set").episodes[0], Dataset(tmp_path / "late").episodes[0]
+    assert np.array_equal(made.frames, first.frames[2:])
+    assert np.array_equal(made.control_vectors, first.control_vectors[:37])
+    assert report_alignment(tmp_path / "set").lag == 0

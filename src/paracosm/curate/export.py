@@ -1,4 +1,4 @@
-"""The clips of a selection as a dataset: a recording that every other command takes, or WebDataset shards.
+"""The clips of a selection as a dataset: a recording for every other command, WebDataset shards, LeRobot v3.
 
 Controls and truth go along where they are known; captions, scores and provenance too. This file does NOT
 choose clips.
@@ -14,7 +14,6 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.episode import Recipe, Split
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.extras import need
-from paracosm.core.files import whole_file
+from paracosm.core.files import whole_file, whole_folder
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.world import Frame, WorldInfo
 from paracosm.data.format import EPISODES_FOLDER, POSE_PREFIX, TRUTH_PREFIX
@@ -34,6 +33,8 @@ from paracosm.data.writer import EpisodeWriter, prepare_dataset, write_labels
 
 from .captions import FIELDS, read_captions
 from .footage import Source, iterate_pictures, open_episode_of
+from .lerobot_set import LeRobotShape, LeRobotWriter
+from .mp4 import Mp4Writer
 from .pictures import read_times
 from .report import find_provenance
 from .scores import Scores, find_source, read_scores
@@ -58,12 +59,16 @@ class ExportConfig:
     """The curated folder."""
     selection: str = "selection"
     """Name of the selection."""
-    format: Literal["recording", "webdataset"] = "recording"
-    """What is written: a recording of this project, or tar shards for the webdataset package."""
+    format: Literal["recording", "webdataset", "lerobot"] = "recording"
+    """What is written: a recording of this project, tar shards for the webdataset package, or a
+    LeRobotDataset v3, which is written whole or not at all."""
     split: Split = "train"
     """What a recording's episodes may be used for."""
     shard_clips: int = 100
-    """Clips in a WebDataset shard."""
+    """Clips in a WebDataset shard, or in a file of a LeRobot set."""
+    shift_controls: int = 0
+    """For recordings off by some frames, as the alignment report tells: 1 gives frame i the control of row
+    i - 1, and leaves out frames that then have none."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no video."""
@@ -105,7 +110,8 @@ def export_selection(config: ExportConfig, progress: ProgressMaker = no_progress
             f"selection {config.selection} names {missing[0]}, which is no longer scored; select again"
         )
     clips = [_prepare(scores, by_name[row["clip"]], row["weight"], config) for row in kept]
-    writer = {"recording": _write_recording, "webdataset": _write_shards}[config.format]
+    writers = {"recording": _write_recording, "webdataset": _write_shards, "lerobot": _write_lerobot}
+    writer = writers[config.format]
     return writer(scores, clips, config, progress)
 
 
@@ -144,13 +150,27 @@ def name_of_clip(clip: str) -> str:
 def _prepare(scores: Scores, row: Mapping[str, Any], weight: float, config: ExportConfig) -> ExportClip:
     source = find_source(scores, row["source"])
     if source.kind == "episode":
-        chosen: Sequence[int] = range(row["start"], row["stop"])
+        chosen: Sequence[int] = _frames_with_controls(source, row, config.shift_controls)
     else:
         times = read_times(scores, row["source"])[row["start"] : row["stop"]]
         ticks = int((times[-1] - times[0]) * config.fps + 1e-6) + 1
         places = np.searchsorted(times - times[0], np.arange(ticks) / config.fps + 1e-6, side="right") - 1
         chosen = (places + row["start"]).tolist()
     return ExportClip(name=name_of_clip(row["clip"]), row=row, source=source, weight=weight, chosen=chosen)
+
+
+def _frames_with_controls(source: Source, row: Mapping[str, Any], shift: int) -> range:
+    """Return the frames of a clip that have a control when controls are shifted."""
+    num_frames = open_episode_of(source).num_frames
+    start, stop = max(row["start"], shift), min(row["stop"], num_frames + shift)
+    if stop - start < 2:
+        raise DataError(f"{row['clip']} has {max(stop - start, 0)} frames left after a shift by {shift}")
+    return range(start, stop)
+
+
+def _control_places(clip: ExportClip, shift: int) -> slice:
+    """Return where the controls between the chosen frames of a recorded clip lie in its episode."""
+    return slice(clip.chosen[0] - shift, clip.chosen[-1] - shift)
 
 
 def _frames(clip: ExportClip, config: ExportConfig) -> Iterator[np.ndarray]:
@@ -204,7 +224,9 @@ def _write_episode(
     recipe = Recipe(world=info.name, config=stored, engine=info.engine, policy=policy, split=config.split)
     truth = _truth_rows(episode, clip) if episode is not None else None
     controls = (
-        episode.controls[clip.row["start"] : clip.row["stop"] - 1] if episode is not None and known else None
+        episode.controls[_control_places(clip, config.shift_controls)]
+        if episode is not None and known
+        else None
     )
     with EpisodeWriter(config.to, clip.name, info, recipe) as writer:
         for index, image in enumerate(_frames(clip, config)):
@@ -224,7 +246,7 @@ def _write_episode(
 
 def _truth_rows(episode: EpisodeRef, clip: ExportClip) -> list[dict[str, Any]]:
     """Turn table rows back into what the world told."""
-    table = episode.table.slice(clip.row["start"], clip.row["stop"] - clip.row["start"])
+    table = episode.table.slice(clip.chosen[0], len(clip.chosen))
     rows = []
     for row in table.to_pylist():
         told: dict[str, Any] = {
@@ -279,6 +301,43 @@ def _write_shards(
     return f"{config.to}: {len(clips):,} clips in {len(shards):,} shards"
 
 
+def _write_lerobot(
+    scores: Scores, clips: Sequence[ExportClip], config: ExportConfig, progress: ProgressMaker
+) -> str:
+    if config.to.exists():
+        raise DataError(f"{config.to} exists already; a LeRobot set is written whole, choose another folder")
+    episodes = [open_episode_of(clip.source) if clip.source.kind == "episode" else None for clip in clips]
+    known = [episode for episode in episodes if episode is not None and episode.has_controls]
+    told = len(known) == len(clips)
+    keys = known[0].info.controls.keys if told else ()
+    shape = LeRobotShape(
+        fps=known[0].info.fps if told else config.fps,
+        height=config.height,
+        width=config.width,
+        action_names=(*(f"key.{key}" for key in keys), "look_yaw", "look_pitch") if told else (),
+        file_episodes=config.shard_clips,
+    )
+    captions, line, facts = read_captions(config.out), progress("export", len(clips), "clip"), []
+    with whole_folder(config.to) as folder:
+        writer = LeRobotWriter(folder, shape)
+        try:
+            for count, (clip, episode) in enumerate(zip(clips, episodes, strict=True), 1):
+                places = _control_places(clip, config.shift_controls) if told else None
+                actions = episode.control_vectors[places] if episode is not None and places else None
+                task = (
+                    captions.get(clip.row["clip"], {}).get("summary")
+                    or f"play {clip.row['game'] or 'a game'}"
+                )
+                writer.add(_frames(clip, config), actions, task)
+                facts.append(_provenance(scores, clip))
+                line.update(count)
+            writer.finish(facts)
+        finally:
+            writer.abandon()
+            line.close()
+    return f"{config.to}: {len(clips):,} clips as a LeRobotDataset v3"
+
+
 def _sample(
     scores: Scores, clip: ExportClip, config: ExportConfig, captions: Mapping[str, Mapping[str, str]]
 ) -> dict[str, bytes]:
@@ -297,28 +356,15 @@ def _sample(
     if episode is not None and episode.has_controls:
         facts["keys"] = list(episode.info.controls.keys)
         buffer = io.BytesIO()
-        np.save(buffer, episode.control_vectors[clip.row["start"] : clip.row["stop"] - 1])
+        np.save(buffer, episode.control_vectors[_control_places(clip, config.shift_controls)])
         parts["controls.npy"] = buffer.getvalue()
     return parts | {"json": json.dumps(facts, ensure_ascii=False).encode()}
 
 
 def encode_mp4(frames: Iterator[np.ndarray], fps: float) -> bytes:
-    """Encode frames uint8 (h, w, 3) as H.264 in MP4: 4:2:0 where both sides are even, else 4:4:4."""
-    av = need("av", "video")
+    """Encode frames uint8 (h, w, 3) as H.264 in MP4."""
     buffer = io.BytesIO()
-    with contextlib.closing(av.open(buffer, "w", format="mp4")) as container:
-        stream: Any = None
+    with contextlib.closing(Mp4Writer(buffer, fps)) as writer:
         for image in frames:
-            if stream is None:
-                options = {"crf": "18", "g": "15", "bf": "0", "preset": "veryfast"}
-                stream = container.add_stream(
-                    "libx264", rate=Fraction(fps).limit_denominator(1001), options=options
-                )
-                stream.height, stream.width = image.shape[:2]
-                even = stream.height % 2 == 0 and stream.width % 2 == 0
-                stream.pix_fmt = "yuv420p" if even else "yuv444p"
-                stream.thread_count = 1
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        if stream is not None:
-            container.mux(stream.encode(None))
+            writer.add(image)
     return buffer.getvalue()

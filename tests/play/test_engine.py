@@ -46,7 +46,7 @@ def some_controls(count: int, seed: int = 0) -> list[Control]:
 def count_passes(world: NeuralWorld, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note every network pass of the world from here on."""
     calls: list[str] = []
-    backend = world._backend
+    backend = world._networks
     for name in ("encode", "decode", "condition", "step", "write"):
         function = getattr(backend, name)
 
@@ -328,8 +328,8 @@ def test_two_players_of_a_world_share_its_weights_until_both_have_left() -> None
     import weakref
 
     one, two = open_tiny(num_threads=2), open_tiny(num_threads=2)
-    assert one._backend is two._backend
-    backend = weakref.ref(one._backend)  # pyright: ignore[reportArgumentType]
+    assert one._networks is two._networks
+    backend = weakref.ref(one._networks)  # pyright: ignore[reportArgumentType]
     one.close()
     assert backend() is not None
     two.close()

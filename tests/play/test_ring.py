@@ -66,7 +66,8 @@ def test_a_sink_stays_and_the_others_go() -> None:
     ring = Ring(spec.sizes, window=3, sink=1)
     shape = (spec.sizes.layers, spec.sizes.heads, spec.sizes.tokens_per_frame, spec.sizes.head_width)
     for index in range(-1, 6):
-        ring.write(Entry(index=index, keys=np.ones(shape, np.float32), values=np.ones(shape, np.float32)))
+        ones = np.ones(shape, np.float32)
+        ring.write(Entry(index=index, keys=ones, values=ones, latents=ones, control=None))
     assert [entry.index for entry in ring.entries] == [-1, 4, 5]
     assert int((ring.mask == 0).sum()) == 3 * spec.sizes.tokens_per_frame
 

@@ -352,8 +352,8 @@ def test_a_replay_of_another_engine_says_so() -> None:
         (lambda saved: saved[:100], "this file is not a replay"),
         (lambda saved: b"[]", 'its kind is not "paracosm-replay"'),
         (
-            lambda saved: saved.replace(b'"format_version":1', b'"format_version":2'),
-            "has format 2, this player reads 1",
+            lambda saved: saved.replace(b'"format_version":2', b'"format_version":3'),
+            "has format 3, this player reads up to 2",
         ),
         (
             lambda saved: saved.replace(b'"steps":3', b'"steps":4'),

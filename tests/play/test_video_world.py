@@ -109,13 +109,13 @@ def test_keys_and_mouse_become_the_networks_numbers(world):
 
 def test_rows_told_are_those_that_the_block_sees(world, monkeypatch):
     seen = []
-    plain = world._player.next_block
+    plain = world._networks.dream
 
     def watch(state, told, first, play, draw):
         seen.append((first, len(told), told[-1].tolist()))
         return plain(state, told, first, play, draw)
 
-    monkeypatch.setattr(world._player, "next_block", watch)
+    monkeypatch.setattr(world._networks, "dream", watch)
     world.reset(seed=0)
     play(world, [Control(keys={"back"})] * 33)
     ends = [first + count for first, count, _ in seen]
@@ -189,7 +189,7 @@ def test_changed_weights_are_refused(folder, tmp_path):
 @pytest.mark.timeout(600)
 def test_more_latents_than_the_published_table_holds(world):
     # 57 seconds end the published stream, 1,024 latent frames its table; decoding is left out here
-    player = world._player
+    player = world._networks
     world.reset(seed=0)
     state, sizes = world.snapshot().payload.networks, set()
     told = np.zeros((16, 6), np.float32)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from paracosm.core.controls import Control
@@ -48,6 +48,9 @@ class TakeKeeper:
                 writer.add_input(
                     {"kind": "before", "controls": [_to_json(control) for control in take.before]}
                 )
+            for at, tuning in take.tuned:
+                # counted from the reset: with these the world makes the same pictures again
+                writer.add_input({"kind": "tuned", "at": at, **asdict(tuning)})
             # rows count from the take's first frame, whatever was played before it
             first, *rest = (replace(frame, index=row) for row, frame in enumerate(take.frames))
             writer.begin(first)

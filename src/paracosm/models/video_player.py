@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,15 @@ from .action_module import window_rows
 from .dynamics_video import BlockInput, Pair, VideoDynamics
 from .pixels import to_frames, to_pixels
 from .video_codec import CodecState, ImageEncoder, VideoCodec
-from .video_stream import StreamSettings, StreamState, begin, drop_cache, next_block, rebuild_cache
+from .video_stream import (
+    StreamSettings,
+    StreamState,
+    begin,
+    dream_block,
+    drop_cache,
+    keep_block,
+    rebuild_cache,
+)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -61,6 +69,17 @@ class VideoState:
     stream: StreamState
     context: tuple[Pair, ...]
     condition: Condition
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dreamt:
+    """A block that was denoised and is not in the cache yet."""
+
+    state: VideoState
+    condition: Condition
+    clean: Tensor
+    given: BlockInput
+    play: VideoPlay
 
 
 class VideoPlayer:
@@ -189,8 +208,20 @@ class VideoPlayer:
     @torch.inference_mode()
     def next_block(
         self, state: VideoState, told: np.ndarray, first_told: int, play: VideoPlay, draw: Draw
-    ) -> tuple[tuple[np.ndarray, ...], VideoState]:
-        """Dream the next block.
+    ) -> tuple[tuple[Tensor, ...], VideoState]:
+        """Dream the next block and write it to the cache; see :meth:`dream`.
+
+        Returns:
+            For each latent frame its latents (1, 1, z, h, w), and the next state.
+        """
+        latents, dreamt = self.dream(state, told, first_told, play, draw)
+        return latents, self.keep(dreamt)
+
+    @torch.inference_mode()
+    def dream(
+        self, state: VideoState, told: np.ndarray, first_told: int, play: VideoPlay, draw: Draw
+    ) -> tuple[tuple[Tensor, ...], Dreamt]:
+        """Denoise the next block; on a graphics card the numbers stay there and nobody waits for them.
 
         Args:
             state: where the stream stands.
@@ -200,13 +231,13 @@ class VideoPlayer:
             draw: of noise; pass 0 is where denoising begins.
 
         Returns:
-            For each latent frame its latents (1, 1, z, h, w), and the next state.
+            For each latent frame its latents (1, 1, z, h, w), and what :meth:`keep` takes.
         """
         config = self.config
         condition, given = self._conditions(state.condition)
         actions = config.actions
         wanted = window_rows(state.stream.written, config.block, actions.rows, actions.frames_per_latent)
-        rows = torch.from_numpy(told[np.array(wanted) - first_told]).to(self._weight)[None]
+        rows = self._send(told[np.array(wanted) - first_told])[None]
         block = BlockInput(
             condition=given,
             keyboard=rows[..., : actions.keys],
@@ -216,9 +247,10 @@ class VideoPlayer:
         shape = (1, config.block, config.latent_channels, *self._grid)
 
         def noise(index: int) -> Tensor:
-            return torch.from_numpy(draw(index, shape)).to(self._weight)
+            return self._send(draw(index, shape))
 
-        clean, stream = next_block(
+        torch.compiler.cudagraph_mark_step_begin()
+        clean = dream_block(
             self.dynamics,
             state.stream,
             noise(0),
@@ -226,13 +258,20 @@ class VideoPlayer:
             _settings(play),
             lambda index: noise(index + 1),
         )
-        made = tuple(part.float().cpu().numpy() for part in clean.split(1, 1))
-        return made, replace(state, stream=stream, condition=condition)
+        dreamt = Dreamt(state=state, condition=condition, clean=clean, given=block, play=play)
+        return tuple(part.float() for part in clean.split(1, 1)), dreamt
 
     @torch.inference_mode()
-    def decode(self, latents: np.ndarray, state: CodecState) -> tuple[np.ndarray, CodecState]:
+    def keep(self, dreamt: Dreamt) -> VideoState:
+        """Write a dreamt block to the cache; the pictures of the block do not depend on it."""
+        state = dreamt.state
+        stream = keep_block(self.dynamics, state.stream, dreamt.clean, dreamt.given, _settings(dreamt.play))
+        return replace(state, stream=stream, condition=dreamt.condition)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, state: CodecState) -> tuple[np.ndarray, CodecState]:
         """Turn the next latents into frames uint8 (t, h, w, 3) and the decoder's next state."""
-        shown, state = self.codec.decode(torch.from_numpy(latents).to(self.device), state)
+        shown, state = self.codec.decode(latents, state)
         return _images(shown), state
 
     def drop(self, state: VideoState) -> VideoState:
@@ -266,8 +305,29 @@ class VideoPlayer:
         latents, state = self.codec.encode(grey, condition.state)
         waited = condition.waited + 1
         # A convolution looks back two frames, so the picture is out of sight of n of them after 2 n frames.
-        settled = _same(state, condition.state) or waited > 2 * len(state)
+        # On a graphics card it is counted, since a comparison would make every block wait for the card.
+        same = self.device.type == "cpu" and _same(state, condition.state)
+        settled = same or waited > 2 * len(state)
         return replace(condition, grey=latents, state=state, settled=settled, waited=waited)
+
+    def compile(self, kind: Literal["off", "default", "graphs"]) -> None:
+        """Let torch compile the blocks of the transformer at their first use.
+
+        Args:
+            kind: "graphs" also lets a graphics card repeat them without the processor. Neither has been run
+                on a graphics card yet.
+        """
+        if kind != "off":
+            mode = "reduce-overhead" if kind == "graphs" else "default"
+            for block in self.dynamics.blocks:
+                block.compile(mode=mode)
+
+    def _send(self, numbers: np.ndarray) -> Tensor:
+        """Numbers as the transformer takes them; a copy to a graphics card is queued, not waited for."""
+        held = torch.from_numpy(numbers)
+        if self.device.type == "cuda":
+            held = held.pin_memory().to(self.device, non_blocking=True)
+        return held.to(self._weight)
 
     @property
     def _weight(self) -> Tensor:

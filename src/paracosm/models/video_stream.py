@@ -107,6 +107,19 @@ def next_block(
     Returns:
         Clean latents and the state after them.
     """
+    clean = dream_block(network, state, noise, given, settings, fresh)
+    return clean, keep_block(network, state, clean, given, settings)
+
+
+def dream_block(
+    network: VideoDynamics,
+    state: StreamState,
+    noise: Latents,
+    given: BlockInput,
+    settings: StreamSettings,
+    fresh: Callable[[int], Latents],
+) -> Latents:
+    """Denoise the next block and leave it out of the cache; see :func:`next_block`."""
 
     def predict(x: Latents, level: float, control: BlockInput, cache: RingCache) -> Latents:
         flow = network.step(x, _levels(x, level), control, cache)
@@ -123,14 +136,26 @@ def next_block(
         free = predict(x, level, idle, cache)
         return free + settings.guidance * (clean - free)
 
-    def write(clean: Latents, control: BlockInput, cache: RingCache) -> RingCache:
-        return network.write(clean, _levels(clean, settings.context_level), control, cache)
+    def leave_out(clean: Latents, control: BlockInput, cache: RingCache) -> RingCache:
+        return cache
 
-    clean, cache = next_frame(denoise, write, noise, settings.levels, given, state.cache, fresh)
+    clean, _ = next_frame(denoise, leave_out, noise, settings.levels, given, state.cache, fresh)
+    return clean
+
+
+def keep_block(
+    network: VideoDynamics,
+    state: StreamState,
+    clean: Latents,
+    given: BlockInput,
+    settings: StreamSettings,
+) -> StreamState:
+    """Write a block that :func:`dream_block` made to the cache, and return the state after it."""
+    cache = network.write(clean, _levels(clean, settings.context_level), given, state.cache)
     blocks = (*state.blocks, (state.written, clean, given))
     held = cache.plan.held
     touched = [entry for entry in blocks if any(entry[0] <= i < entry[0] + entry[1].shape[1] for i in held)]
-    return clean, StreamState(cache=cache, blocks=tuple(touched))
+    return StreamState(cache=cache, blocks=tuple(touched))
 
 
 def drop_cache(state: StreamState) -> StreamState:

@@ -13,6 +13,7 @@ import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import WorldError
+from paracosm.core.tuning import Dials, Tunable, Tuning
 from paracosm.core.world import Frame, Snapshot, World, WorldInfo, check_snapshot, check_start
 
 
@@ -96,6 +97,22 @@ class Beside:
         """Close all worlds."""
         for world in self.worlds:
             world.close()
+
+    @property
+    def dials(self) -> Dials:
+        """Those of the one world that can be tuned; none where several could be, since each has its own."""
+        tunable = self._tunable()
+        return tunable[0].dials if len(tunable) == 1 else Dials()
+
+    def tune(self, tuning: Tuning) -> None:
+        """Change what the next step of the one world that can be tuned is made with."""
+        tunable = self._tunable()
+        if len(tunable) != 1:
+            raise WorldError(f"{len(tunable)} of these worlds can be tuned; open the one alone to tune it")
+        tunable[0].tune(tuning)
+
+    def _tunable(self) -> list[Tunable]:
+        return [world for world in self.worlds if isinstance(world, Tunable) and world.dials != Dials()]
 
     def _join(self, frames: Sequence[Frame]) -> Frame:
         truth = dict(frames[0].truth)

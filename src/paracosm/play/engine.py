@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from paracosm.core.controls import Control
-from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.errors import WorldError
 from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
+from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import is_video_world
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world import WorldInfo
 from paracosm.core.world_spec import (
     WEIGHTS_FILE,
     PlayDefaults,
@@ -32,9 +34,20 @@ from paracosm.core.world_spec import (
 from paracosm.models.rollout import check_levels, check_window, next_frame
 from paracosm.zoo import bundled_worlds
 
-from .backends import Backend, BackendKind, State, open_backend
+from .backends import Backend, BackendKind, CompileKind, State, open_backend
 from .backends.ring import Entry, Ring
 from .instruct_world import InstructEngineConfig, InstructWorld
+from .neural_base import (
+    Moment,
+    NeuralBase,
+    Overlap,
+    check_knobs,
+    offer_levels,
+    open_worker,
+    tune_levels,
+    with_guidance,
+    with_levels,
+)
 from .token_world import TokenEngineConfig, TokenWorld
 from .video_world import VideoEngineConfig, VideoWorld
 from .weights import count_parameters
@@ -56,39 +69,30 @@ class EngineConfig:
     """past frames that are kept; 0 takes the world's own"""
     sink: int = -1
     """first frames that stay in the window for good; -1 takes the world's own"""
+    overlap: Overlap = "none"
+    """behind: a frame is shown before it is written to the cache, which happens meanwhile; the same bytes"""
+    compile: CompileKind = "off"
+    """with torch only: compile the networks when they are first used; graphs needs a graphics card"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        if self.levels:
-            check_levels(self.levels)
-        if self.guidance < 0.0:
-            raise ConfigError(
-                f"guidance {self.guidance:g} is negative; use 1 for plain play or more to exaggerate"
-            )
-        if self.num_threads < 0:
-            raise ConfigError(f"num_threads {self.num_threads} is negative; use 0 for every core or a number")
+        check_knobs(self.levels, self.guidance, self.num_threads)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NeuralState:
+class NeuralMoment(Moment):
     """What a snapshot of a neural world holds; arrays are shared and never written to.
 
     Attributes:
-        weights: hash of the networks that made it.
-        seed: of the noise.
-        settings: levels, guidance and context level at that moment.
-        entries: the frames in the cache, oldest first.
+        entries: the frames in the cache, oldest first; consecutive moments share all but one.
         decoder: streaming state of the decoder.
     """
 
-    weights: str
-    seed: int
-    settings: PlayDefaults
     entries: tuple[Entry, ...]
     decoder: State
 
 
-class NeuralWorld:
+class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
     """A world made by networks; see :class:`paracosm.core.world.World`.
 
     Args:
@@ -106,51 +110,38 @@ class NeuralWorld:
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
         num_threads = config.num_threads or _count_cores()
-        backend = open_backend(config.backend, folder, spec, num_threads)
-        self._backend: Backend | None = backend
-        self._settings = replace(
+        backend = open_backend(config.backend, folder, spec, num_threads, config.compile)
+        settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
             guidance=config.guidance or spec.play.guidance,
             window=config.window or spec.play.window,
             sink=config.sink if config.sink >= 0 else spec.play.sink,
         )
-        check_levels(self._settings.levels)
-        check_window(spec.sizes.window, self._settings.window, self._settings.sink)
-        self._weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
-        self._engine = f"{backend.runtime}, weights {self._weights}"
-        self._parameters = sum(
-            count_parameters(folder / part.folder / WEIGHTS_FILE)
-            for part in (spec.parts.tokenizer, spec.parts.dynamics)
-        )
-        self._name = name or f"model:{folder}"
-        self._kind = config.backend
-        self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
-        self._ring = Ring(spec.sizes, self._settings.window, self._settings.sink)
-        self._seed = 0
-        self._decoder: State = ()
-        self._frame: Frame | None = None
-
-    @property
-    def info(self) -> WorldInfo:
-        """What this world is."""
-        spec = self._spec
-        return WorldInfo(
-            name=self._name,
+        check_levels(settings.levels)
+        check_window(spec.sizes.window, settings.window, settings.sink)
+        weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
+        parts = (spec.parts.tokenizer, spec.parts.dynamics)
+        about = WorldInfo(
+            name=name or f"model:{folder}",
             fps=spec.fps,
             height=spec.height,
             width=spec.width,
             controls=spec.controls,
             starts=("seed", "image", "clip"),
-            engine=self._engine,
+            engine=f"{backend.runtime}, weights {weights}",
             description=spec.description,
             details={
-                "denoise_steps": len(self._settings.levels),
                 "tokens_per_frame": spec.sizes.tokens_per_frame,
-                "parameters": self._parameters,
-                "backend": self._kind,
+                "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
+                "backend": config.backend,
             },
         )
+        super().__init__(about, weights, backend, settings)
+        self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
+        self._ring = Ring(spec.sizes, settings.window, settings.sink)
+        self._behind = open_worker(config.overlap)
+        self._writing: Future[Ring] | None = None
 
     @property
     def settings(self) -> PlayDefaults:
@@ -163,8 +154,7 @@ class NeuralWorld:
         Raises:
             ConfigError: when they do not fall from 1 to above 0.
         """
-        check_levels(levels)
-        self._settings = replace(self._settings, levels=tuple(float(level) for level in levels))
+        self._settings = with_levels(self._settings, levels)
 
     def set_guidance(self, guidance: float) -> None:
         """Choose how far controls are exaggerated from the next step on; 1 is plain, else passes double.
@@ -172,11 +162,7 @@ class NeuralWorld:
         Raises:
             ConfigError: when it is not above 0.
         """
-        if not guidance > 0.0:
-            raise ConfigError(
-                f"guidance {guidance:g} is not above 0; use 1 for plain play or more to exaggerate"
-            )
-        self._settings = replace(self._settings, guidance=float(guidance))
+        self._settings = with_guidance(self._settings, guidance)
 
     def set_window(self, window: int, sink: int = 0) -> None:
         """Choose how many past frames are kept from the next step on, and how many of them for good.
@@ -187,110 +173,79 @@ class NeuralWorld:
             ConfigError: when the window is wider than the network's, or the sink leaves no room beside it.
         """
         check_window(self._spec.sizes.window, window, sink)
+        self._settle()
         self._settings = replace(self._settings, window=window, sink=sink)
         self._fill_ring(self._ring.entries)
 
-    def reset(
-        self,
-        seed: int = 0,
-        start: np.ndarray | None = None,
-        controls: Sequence[Control] = (),
-        prompt: str | None = None,
-    ) -> Frame:
-        """Begin again; without a start the seed picks one of the world's own.
-
-        The first frame is the last frame of the start as the decoder shows it.
-
-        Raises:
-            WorldError: for a negative seed, a start of another size, or a prompt.
-            ControlError: for a start control that the world does not offer.
-        """
-        check_start(self.info, start, controls, prompt)
-        if seed < 0:
-            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+    def _begin(
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+    ) -> tuple[np.ndarray, NeuralMoment]:
         vectors = self._spec.controls.to_vectors(controls)
         if start is None:
             chosen = int(stream(seed, "start").integers(len(self._starts)))
             clip, vectors = self._starts.frames[chosen], self._starts.controls[chosen]
         else:
             clip = np.array(start if start.ndim == 4 else start[None])
-        backend = self._need_backend()
-        self._seed, self._frame = seed, None
+        backend = self._need_networks()
+        self._frame = None
         self._ring.clear()
-        encoder, self._decoder = backend.encoder_state, backend.decoder_state
+        encoder, decoder = backend.encoder_state, backend.decoder_state
         image = clip[0]
         for i, picture in enumerate(clip):
             latents, encoder = backend.encode(picture, encoder)
-            first = (
-                i - len(clip) + 1
-            )  # the start's last frame is frame 0, those before it are counted backwards
+            # the start's last frame is frame 0, those before it are counted backwards
+            first = i - len(clip) + 1
             plan = self._plan(first, vectors[i - 1] if i else None, ())
             self._write(latents, plan, self._ring)
-            image, self._decoder = backend.decode(latents, self._decoder)
-        self._frame = _show(image, 0)
-        return self._frame
-
-    def step(self, control: Control) -> Frame:
-        """Make the next frame under a control.
-
-        Raises:
-            ControlError: when the control is not offered.
-            WorldError: before reset or after close.
-        """
-        backend = self._need_backend()
-        if self._frame is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        vector = self._spec.controls.to_vectors([control])[0]
-        index = self._frame.index + 1
-        noise = stream(self._seed, "noise", index).standard_normal(self._spec.sizes.latent_shape, np.float32)
-        plan = self._plan(index, vector, self._settings.levels)
-        fresh = self._fresh_noise(index) if self._settings.renoise == "fresh" else None
-        clean, _ = next_frame(
-            self._denoise, self._write, noise, self._settings.levels, plan, self._ring, fresh
-        )
-        image, self._decoder = backend.decode(clean, self._decoder)
-        self._frame = _show(image, index)
-        return self._frame
-
-    def snapshot(self) -> Snapshot:
-        """Return the complete state; consecutive snapshots share all entries but one."""
-        if self._frame is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        state = NeuralState(
+            image, decoder = backend.decode(latents, decoder)
+        return image, NeuralMoment(
             weights=self._weights,
-            seed=self._seed,
+            seed=seed,
             settings=self._settings,
             entries=self._ring.entries,
-            decoder=self._decoder,
+            decoder=decoder,
         )
-        return Snapshot(world=self._name, frame=self._frame, payload=state)
 
-    def restore(self, snapshot: Snapshot) -> Frame:
-        """Go to a snapshot of this world, also one that another copy of it took; settings included.
+    def _next(self, moment: NeuralMoment, control: Control, index: int) -> tuple[np.ndarray, NeuralMoment]:
+        vector = self._spec.controls.to_vectors([control])[0]
+        self._settle()
+        shape, seed = self._spec.sizes.latent_shape, moment.seed
+        noise = stream(seed, "noise", index).standard_normal(shape, np.float32)
+        plan = self._plan(index, vector, self._settings.levels)
+        fresh = _fresh_noise(seed, index, shape) if self._settings.renoise == "fresh" else None
+        write = self._write if self._behind is None else self._write_behind
+        clean, _ = next_frame(self._denoise, write, noise, self._settings.levels, plan, self._ring, fresh)
+        image, decoder = self._need_networks().decode(clean, moment.decoder)
+        return image, replace(moment, entries=self._ring.entries, decoder=decoder)
 
-        Raises:
-            WorldError: when it belongs to another world or to other weights.
-        """
-        check_snapshot(self.info, snapshot)
-        state = snapshot.payload
-        if not isinstance(state, NeuralState) or state.weights != self._weights:
-            raise WorldError(
-                f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
-            )
-        self._seed, self._settings, self._decoder = state.seed, state.settings, state.decoder
-        self._fill_ring(state.entries)
-        self._frame = snapshot.frame
-        return snapshot.frame
+    def _go_to(self, moment: NeuralMoment) -> None:
+        super()._go_to(moment)
+        self._fill_ring(moment.entries)
 
-    def close(self) -> None:
-        """Let go of the networks."""
-        self._backend = None
-        self._frame = None
+    def _count_passes(self) -> int:
+        return len(self._settings.levels)
 
-    def _need_backend(self) -> Backend:
-        if self._backend is None:
-            raise WorldError(f"{self._name} is closed; open it again")
-        return self._backend
+    def _offer(self) -> Dials:
+        return offer_levels(self._settings, self._spec.play)
+
+    def _tuned(self, tuning: Tuning) -> PlayDefaults:
+        return tune_levels(self._settings, self._spec.play.levels, tuning)
+
+    def _with_past(self, moment: NeuralMoment, action: CacheAction) -> NeuralMoment:
+        """Write the frames in the window anew, oldest first; a dropped past leaves the newest alone."""
+        kept = moment.entries if action == "rebuild" else moment.entries[-1:]
+        self._ring.clear()
+        for entry in kept:
+            self._write(entry.latents, self._plan(entry.index, entry.control, ()), self._ring)
+        return replace(moment, entries=self._ring.entries)
+
+    def _settle(self) -> None:
+        """Wait for the frame that is being written behind the one on show."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+            if self._moment is not None:
+                self._moment = replace(self._moment, entries=self._ring.entries)
 
     def _plan(self, index: int, vector: np.ndarray | None, levels: tuple[float, ...]) -> _Plan:
         """Prepare all passes of one frame; without a vector the control that leads to it is unknown."""
@@ -299,7 +254,7 @@ class NeuralWorld:
         passes += [(level, vector is not None) for level in levels]
         passes += [(level, False) for level in levels if guided]
         width = self._spec.controls.width
-        modulation, cos, sin = self._need_backend().condition(
+        modulation, cos, sin = self._need_networks().condition(
             np.array([level for level, _ in passes], np.float32),
             np.array([known for _, known in passes]),
             np.zeros((1, width), np.float32) if vector is None else np.ascontiguousarray(vector[None]),
@@ -307,19 +262,14 @@ class NeuralWorld:
             np.remainder(index * self._frequencies, 2 * np.pi).astype(np.float32),
         )
         rows = {(level, known): modulation[i] for i, (level, known) in enumerate(passes[1:], 1)}
-        return _Plan(index=index, write=modulation[0], denoise=rows, cos=cos, sin=sin)
+        return _Plan(index=index, control=vector, write=modulation[0], denoise=rows, cos=cos, sin=sin)
 
     def _fill_ring(self, entries: tuple[Entry, ...]) -> None:
         self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink)
         self._ring.fill(entries)
 
-    def _fresh_noise(self, index: int) -> Callable[[int], np.ndarray]:
-        """Noise after each pass of a frame, by its own name, so that other passes do not move it."""
-        shape, seed = self._spec.sizes.latent_shape, self._seed
-        return lambda number: stream(seed, "noise", index, number).standard_normal(shape, np.float32)
-
     def _denoise(self, x: np.ndarray, level: float, control: _Plan, cache: Ring) -> np.ndarray:
-        backend, plan = self._need_backend(), control
+        backend, plan = self._need_networks(), control
         clean = backend.step(x, plan.denoise[level, True], plan.cos, plan.sin, cache)
         free = plan.denoise.get((level, False))
         if free is None:
@@ -328,8 +278,15 @@ class NeuralWorld:
         return uncontrolled + np.float32(self._settings.guidance) * (clean - uncontrolled)
 
     def _write(self, clean: np.ndarray, control: _Plan, cache: Ring) -> Ring:
-        keys, values = self._need_backend().write(clean, control.write, control.cos, control.sin, cache)
-        cache.write(Entry(index=control.index, keys=keys, values=values))
+        keys, values = self._need_networks().write(clean, control.write, control.cos, control.sin, cache)
+        told, index = control.control, control.index
+        cache.write(Entry(index=index, keys=keys, values=values, latents=clean, control=told))
+        return cache
+
+    def _write_behind(self, clean: np.ndarray, control: _Plan, cache: Ring) -> Ring:
+        """Write while the frame is decoded and shown; the next step waits for it."""
+        assert self._behind is not None, "asked for with a worker only"
+        self._writing = self._behind.submit(self._write, clean, control, cache)
         return cache
 
 
@@ -338,6 +295,7 @@ class _Plan:
     """What all passes of one frame share; the rollout hands it through as the control."""
 
     index: int
+    control: np.ndarray | None
     write: np.ndarray
     denoise: dict[tuple[float, bool], np.ndarray]
     cos: np.ndarray
@@ -385,7 +343,13 @@ def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
 
 def _for_video(config: EngineConfig) -> VideoEngineConfig:
     """What of an engine's config a streamed world takes: it knows one backend, which counts its threads."""
-    return VideoEngineConfig(levels=config.levels, guidance=config.guidance, num_threads=config.num_threads)
+    return VideoEngineConfig(
+        levels=config.levels,
+        guidance=config.guidance,
+        num_threads=config.num_threads,
+        overlap=config.overlap,
+        compile=config.compile,
+    )
 
 
 def _count_cores() -> int:
@@ -393,6 +357,6 @@ def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _show(image: np.ndarray, index: int) -> Frame:
-    image.flags.writeable = False
-    return Frame(image=image, index=index)
+def _fresh_noise(seed: int, index: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+    """Noise after each pass of a frame, by its own name, so that other passes do not move it."""
+    return lambda number: stream(seed, "noise", index, number).standard_normal(shape, np.float32)

@@ -12,16 +12,18 @@ import itertools
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from paracosm.core.controls import Control
-from paracosm.core.errors import ControlError, DataError
+from paracosm.core.errors import ConfigError, ControlError, DataError
+from paracosm.core.tuning import Tuning
 
 KIND = "paracosm-replay"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 holds tunings; files of version 1 were made with a world as it opens."""
 MAX_STEPS = 200_000
 MAX_START_BYTES = 64_000_000
 
@@ -38,6 +40,7 @@ class Replay:
         prompt: words that it began from, or None.
         controls: one for each step.
         hashes: one for each frame, so one more than controls; or empty.
+        tunings: what was changed in how frames are made, each with the frame from which on it held.
     """
 
     world: str
@@ -47,6 +50,7 @@ class Replay:
     prompt: str | None
     controls: list[Control]
     hashes: list[str]
+    tunings: list[tuple[int, Tuning]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,7 @@ def dump_replay(replay: Replay) -> bytes:
         "prompt": replay.prompt,
         "steps": len(replay.controls),
     }
+    head["tunings"] = [{"at": at, **_tuning_to_json(tuning)} for at, tuning in replay.tunings]
     return json.dumps({**head, "controls": folded, "hashes": replay.hashes}, separators=(",", ":")).encode()
 
 
@@ -123,9 +128,9 @@ def load_replay(text: bytes) -> Replay:
             f'this file is not a replay: its kind is not "{KIND}"; choose a file saved by the player'
         )
     version = value.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise DataError(
-            f"the replay has format {version}, this player reads {FORMAT_VERSION}; update the player"
+            f"the replay has format {version}, this player reads up to {FORMAT_VERSION}; update the player"
         )
     try:
         replay = Replay(
@@ -136,8 +141,9 @@ def load_replay(text: bytes) -> Replay:
             prompt=None if value["prompt"] is None else _typed(value["prompt"], str),
             controls=_controls_from_json(_typed(value["controls"], list)),
             hashes=[_typed(item, str) for item in _typed(value["hashes"], list)],
+            tunings=_tunings_from_json(_typed(value.get("tunings", []), list)),
         )
-    except (KeyError, TypeError, ValueError, zlib.error, ControlError) as error:
+    except (KeyError, TypeError, ValueError, zlib.error, ControlError, ConfigError) as error:
         raise DataError(f"the replay is damaged ({_say(error)}); save it again from the player") from None
     if len(replay.controls) != value.get("steps") or len(replay.hashes) not in (0, len(replay.controls) + 1):
         raise DataError(
@@ -179,6 +185,33 @@ def _controls_from_json(values: list[Any]) -> list[Control]:
         control = Control(keys, look, value.get("text"), None if latent is None else _typed(latent, int))
         controls.extend([control] * times)
     return controls
+
+
+def _tuning_to_json(tuning: Tuning) -> dict[str, Any]:
+    """What differs from a tuning that changes nothing."""
+    return {name: value for name, value in asdict(tuning).items() if value != getattr(_NOTHING, name)}
+
+
+def _tunings_from_json(values: list[Any]) -> list[tuple[int, Tuning]]:
+    tunings: list[tuple[int, Tuning]] = []
+    for value in values:
+        unknown = set(_typed(value, dict)) - {"at", "passes", "levels", "guidance", "cache"}
+        if unknown:
+            raise ValueError(f"unknown entries {sorted(unknown)} in a tuning")
+        at = _typed(value["at"], int)
+        if at < 0 or (tunings and at < tunings[-1][0]) or len(tunings) >= MAX_STEPS:
+            raise ValueError(f"a tuning at step {at}, out of order")
+        tuning = Tuning(
+            passes=_typed(value.get("passes", 0), int),
+            levels=tuple(float(level) for level in _typed(value.get("levels", []), list)),
+            guidance=float(value.get("guidance", 0.0)),
+            cache=value.get("cache", "keep"),
+        )
+        tunings.append((at, tuning))
+    return tunings
+
+
+_NOTHING = Tuning()
 
 
 def _image_to_json(image: np.ndarray | None) -> dict[str, Any] | None:

@@ -10,20 +10,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from paracosm.core.controls import IDLE, Control
+from paracosm.core.controls import Control
 from paracosm.core.errors import ControlError, ParacosmError, WorldError
 from paracosm.core.rng import sub_seed
+from paracosm.core.tuning import Dials, Tunable, Tuning
 from paracosm.core.world import Frame, Policy, World, WorldInfo, WorldOpener, check_start
 from paracosm.play.inputs import InputQueue, Taken
 from paracosm.play.pacing import Pacer
 from paracosm.play.past import Past
 from paracosm.play.pictures import encode_jpeg, read_start
 from paracosm.play.replay import Replay, Verdict, dump_replay, load_replay
+from paracosm.play.shown import NO_INPUT, Shown
 from paracosm.play.states import SessionState, check_edge
 from paracosm.play.takes import Notice, Recorder, TakeBuffer
 from paracosm.play.timeline import Timeline, TimelineConfig
@@ -32,37 +33,6 @@ logger = logging.getLogger(__name__)
 
 Driver = Literal["player", "replay", "agent"]
 """Who chooses the controls: the player's hands, what was recorded, or a policy."""
-
-NO_INPUT = Taken(control=IDLE, seq=0, clock=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One frame ready to be sent.
-
-    Attributes:
-        jpeg: the compressed picture.
-        branch: number of the branch it lies on.
-        index: steps since the first frame, along that branch.
-        control: what led to it.
-        seq: newest input message that went into it.
-        clock: that message's player clock in ms.
-        step_ms: time the world took.
-        encode_ms: time the compression took.
-        late_ms: how long after its deadline the step began.
-        frame: what the world gave.
-    """
-
-    jpeg: bytes
-    branch: int
-    index: int
-    control: Control
-    seq: int
-    clock: float
-    step_ms: float
-    encode_ms: float
-    late_ms: float
-    frame: Frame
 
 
 class Session:
@@ -110,6 +80,7 @@ class Session:
         self.recording = False
         self._frame: Frame | None = None
         self._pacer = Pacer(1.0, clock)
+        self._opened_with = Tuning()
 
     # Beginning and ending
 
@@ -126,6 +97,12 @@ class Session:
     def timeline(self) -> Timeline:
         """Everything that happened since the world was begun."""
         return self._past.timeline
+
+    @property
+    def dials(self) -> Dials:
+        """What of the open world may be tuned, and how it stands."""
+        world = self._need_world()
+        return world.dials if isinstance(world, Tunable) else Dials()
 
     @property
     def num_missed(self) -> int:
@@ -157,10 +134,14 @@ class Session:
             self._give_back(before)
             raise
         self._end_take()
-        if self._world is not None and world is not self._world:
-            self._world.close()
+        if world is not self._world:
+            if self._world is not None:
+                self._world.close()
+            self._opened_with = world.dials.now if isinstance(world, Tunable) else Tuning()
         self._world, self.name, self.seed, self.start, self.prompt = world, name, seed, start, prompt
         self._past, self._frame = Past(self._timeline_config), frame
+        if self.dials != Dials():  # whoever replays this sets first what was in force at its first step
+            self._past.tune(world, self.dials.now, done=True)
         self._pacer = Pacer(world.info.fps, self._clock)
         self.driver, self._policy = "player", None
         self.input.release()
@@ -222,6 +203,19 @@ class Session:
         """Run at ``factor`` times the world's own pace; 0 means as fast as it goes."""
         self._pacer.set_factor(factor)
 
+    def tune(self, tuning: Tuning) -> None:
+        """Change how the next step is made; it belongs to that step in replays and rewinds.
+
+        Raises:
+            WorldError: when the world does not offer it, or a recording is being played.
+            ConfigError: when it cannot be run.
+        """
+        self._require(SessionState.PLAYING, SessionState.PAUSED)
+        if self.driver == "replay":
+            raise WorldError("a recording is being played; take over before you change how it is made")
+        self.dials.check(tuning)
+        self._past.tune(self._need_world(), tuning)
+
     def wait_s(self) -> float:
         """Return the seconds until the next tick is due."""
         return self._pacer.delay_s()
@@ -242,6 +236,8 @@ class Session:
         world, started = self._need_world(), self._clock()
         try:
             taken = self._choose(world.info)
+            if self.driver == "replay" or self.timeline.at_end:
+                self._past.prepare(world)
             frame = world.step(taken.control)
         except ControlError as error:
             return self._stop(SessionState.PAUSED, str(error))
@@ -308,6 +304,7 @@ class Session:
                 prompt=self.prompt,
                 controls=self.timeline.current.path()[:index],
                 hashes=self.timeline.hashes()[: index + 1],
+                tunings=self.timeline.current.tunings_until(index),
             )
         )
 
@@ -324,11 +321,15 @@ class Session:
         if replay.engine != self.info.engine:
             self._say(f"recorded with {replay.engine}, played with {self.info.engine}: pictures may differ")
         first = self.timeline.first_hash
-        self.timeline.load(replay.controls, replay.hashes)
+        self._past.load(replay.controls, replay.hashes, replay.tunings or self._own())
         if replay.controls:
             self.play("replay")
             self._past.compare_first(first)
         return shown
+
+    def _own(self) -> list[tuple[int, Tuning]]:
+        """What the world was opened with, for replays that say nothing of it."""
+        return [(0, self._opened_with)] if self.dials != Dials() else []
 
     def record(self, wanted: bool) -> None:
         """Begin or end recording; ending hands what was played to the recorder.
@@ -477,9 +478,11 @@ class Session:
             start=self.start,
             prompt=self.prompt,
             before=timeline.current.path()[: timeline.index],
+            tuned=tuple(timeline.current.tunings_until(timeline.index)),
             frame=self._need_frame(),
         )
 
     def _end_take(self) -> None:
         if self._takes is not None:
-            self._events.extend(self._takes.hand_over())
+            tuned = self.timeline.current.tunings_until(self.timeline.index)
+            self._events.extend(self._takes.hand_over(tuned))

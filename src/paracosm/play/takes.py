@@ -13,6 +13,7 @@ import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import ParacosmError
+from paracosm.core.tuning import Tuning
 from paracosm.core.world import Frame, WorldInfo
 
 TAKE_MB = 256.0
@@ -31,6 +32,7 @@ class Take:
         before: controls from the reset up to the first frame, so that the take can be made again.
         frames: n frames.
         controls: n - 1 controls.
+        tuned: what was changed in how frames are made since the reset, each with its frame since the reset.
     """
 
     info: WorldInfo
@@ -40,6 +42,7 @@ class Take:
     before: tuple[Control, ...]
     frames: tuple[Frame, ...]
     controls: tuple[Control, ...]
+    tuned: tuple[tuple[int, Tuning], ...] = ()
 
 
 class Recorder(Protocol):
@@ -86,8 +89,9 @@ class TakeBuffer:
         prompt: str | None,
         before: Sequence[Control],
         frame: Frame,
+        tuned: Sequence[tuple[int, Tuning]] = (),
     ) -> None:
-        """Start a take at ``frame``, reached by the controls ``before``."""
+        """Start a take at ``frame``, reached by the controls ``before`` and what was ``tuned`` on the way."""
         self._head = Take(
             info=info,
             seed=seed,
@@ -96,6 +100,7 @@ class TakeBuffer:
             before=tuple(before),
             frames=(frame,),
             controls=(),
+            tuned=tuple(tuned),
         )
         self._frames, self._controls = [frame], []
 
@@ -111,8 +116,12 @@ class TakeBuffer:
         self._frames.append(frame)
         return len(self._frames) * frame.image.nbytes > TAKE_MB * 1e6
 
-    def hand_over(self) -> list[Notice]:
-        """End the take, if one was begun, and give it to the recorder with those that it refused before."""
+    def hand_over(self, tuned: Sequence[tuple[int, Tuning]] = ()) -> list[Notice]:
+        """End the take, if one was begun, and give it to the recorder with those that it refused before.
+
+        Args:
+            tuned: all that was tuned since the reset up to now.
+        """
         head, self._head = self._head, None
         if head is not None and self._controls:
             take = Take(
@@ -123,6 +132,7 @@ class TakeBuffer:
                 before=head.before,
                 frames=tuple(self._frames),
                 controls=tuple(self._controls),
+                tuned=tuple(tuned) or head.tuned,
             )
             self._unsaved.append(take)
         self._frames, self._controls = [], []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
+from paracosm.core.tuning import Tuning
 from paracosm.core.world import Snapshot
 
 
@@ -47,6 +48,7 @@ class Branch:
         fork: index of the frame at which it leaves its parent.
         controls: ``controls[i]`` acts between frame ``fork + i`` and the next.
         hashes: ``hashes[i]`` belongs to frame ``fork + 1 + i``; "" while not known.
+        tunings: by frame, what was changed there before the step that leads on from it.
     """
 
     id: int
@@ -54,6 +56,7 @@ class Branch:
     fork: int
     controls: list[Control] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
+    tunings: dict[int, list[Tuning]] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -71,6 +74,14 @@ class Branch:
         """Return the control that acts at frame ``index`` on the way along this branch."""
         branch = self.owner(index + 1)
         return branch.controls[index - branch.fork]
+
+    def tunings_at(self, index: int) -> list[Tuning]:
+        """Return what is changed at frame ``index`` on the way along this branch, before its step."""
+        return self.owner(index + 1).tunings.get(index, [])
+
+    def tunings_until(self, index: int) -> list[tuple[int, Tuning]]:
+        """Return what was changed at frames before ``index``, with its frame."""
+        return [(at, tuning) for at in range(index) for tuning in self.tunings_at(at)]
 
     def path(self) -> list[Control]:
         """Return all controls from the first frame to the end of this branch."""
@@ -108,6 +119,12 @@ class Timeline:
     def full(self) -> bool:
         """Whether no further step may be kept."""
         return self._steps >= self.config.max_steps
+
+    def tune(self, tuning: Tuning) -> None:
+        """Note a change at the moment shown; where something recorded lies ahead, a branch leaves it."""
+        if not self.at_end:
+            self._fork()
+        self.current.tunings.setdefault(self.index, []).append(tuning)
 
     def append(self, control: Control) -> None:
         """Go one step on with a new control; in the middle of a branch this makes a new one."""
@@ -206,8 +223,13 @@ class Timeline:
             )
         return branch
 
-    def load(self, controls: list[Control], hashes: list[str]) -> None:
-        """Fill a fresh timeline with recorded controls and, where known, the hash of every frame."""
+    def load(
+        self, controls: list[Control], hashes: list[str], tunings: Sequence[tuple[int, Tuning]] = ()
+    ) -> None:
+        """Fill a fresh timeline with recorded controls, tunings and, where known, the hash of every frame."""
+        self.current.tunings = {}
+        for at, tuning in tunings:
+            self.current.tunings.setdefault(at, []).append(tuning)
         self.current.controls = list(controls)
         self.current.hashes = list(hashes[1:]) if hashes else [""] * len(controls)
         self.first_hash = hashes[0] if hashes else ""

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from paracosm.core.controls import Control
-from paracosm.core.errors import ConfigError, ControlError, WorldError
+from paracosm.core.errors import ConfigError, ControlError
 from paracosm.core.extras import need
 from paracosm.core.rng import stream
-from paracosm.core.token_spec import load_token_spec, load_token_starts
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.token_spec import TokenWorldSpec, load_token_spec, load_token_starts, read_action_pictures
+from paracosm.core.tuning import CacheAction, Dials, Tuning
+from paracosm.core.world import WorldInfo
+from paracosm.core.world_spec import WEIGHTS_FILE
 
+from .neural_base import PASSES, Moment, NeuralBase
 from .weights import count_parameters
 
 
@@ -29,8 +32,10 @@ from .weights import count_parameters
 class TokenEngineConfig:
     """How a world of tokens is run."""
 
+    backend: Literal["auto", "onnx", "torch"] = "auto"
+    """what computes; auto is ONNX Runtime where the world has graphs, torch for folders older than them"""
     num_threads: int = 0
-    """threads of torch, for the whole process; 0 leaves them as they are"""
+    """threads of a pass; 0 takes every core, or with torch leaves the process as it is"""
     num_passes: int = 0
     """passes a frame; 0 takes the world's own"""
 
@@ -44,23 +49,17 @@ class TokenEngineConfig:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TokenMoment:
-    """Everything that makes the next frames; never changed.
+class TokenMoment(Moment):
+    """Everything that makes the next frames; its settings are the number of passes a frame.
 
     Attributes:
-        weights: hash of the networks that made it.
-        seed: of the sampling.
-        num_passes: passes a frame.
         networks: state of the networks.
     """
 
-    weights: str
-    seed: int
-    num_passes: int
     networks: Any
 
 
-class TokenWorld:
+class TokenWorld(NeuralBase[Any, TokenMoment]):
     """A world under learnt actions; see :class:`paracosm.core.world.World`.
 
     Args:
@@ -71,110 +70,88 @@ class TokenWorld:
     Raises:
         DataError: when a file is missing or corrupt.
         ConfigError: when world.json does not fit, or its networks do not fit each other.
-        MissingPackageError: when torch is not installed.
+        MissingPackageError: when torch is asked for, or is all that can play it, and is not installed.
     """
 
     def __init__(self, folder: Path, config: TokenEngineConfig | None = None, name: str = "") -> None:
         config = config or TokenEngineConfig()
         self._spec = spec = load_token_spec(folder)
         self._starts = load_token_starts(folder, spec)
-        need("torch", "train")
-        module = importlib.import_module("paracosm.play.backends.torch_tokens")
+        backend = _choose_backend(folder, spec, config)
+        module = importlib.import_module(f"paracosm.play.backends.{backend}_tokens")
         self._sampler_class: Any = module.SamplerConfig
-        self._player: Any = module.open_player(folder, spec, config.num_threads)
-        self._num_passes = config.num_passes or spec.num_passes
-        self._weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
-        self._parameters = sum(
-            count_parameters(folder / part.folder / "model.safetensors")
-            for part in (spec.parts.tokenizer, spec.parts.dynamics)
-        )
-        self._name = name or f"model:{folder}"
-        self._moment: TokenMoment | None = None
-        self._frame: Frame | None = None
-
-    @property
-    def info(self) -> WorldInfo:
-        """What this world is."""
-        spec, player = self._spec, self._need_player()
-        return WorldInfo(
-            name=self._name,
+        player: Any = module.open_player(folder, spec, config.num_threads)
+        self._tokens: int = player.tokens
+        weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
+        parts = (spec.parts.tokenizer, spec.parts.dynamics)
+        about = WorldInfo(
+            name=name or f"model:{folder}",
             fps=spec.fps,
             height=spec.height,
             width=spec.width,
             controls=spec.controls,
             starts=("seed", "image", "clip"),
-            engine=f"{player.runtime}, weights {self._weights}",
+            engine=f"{player.runtime}, weights {weights}",
             description=spec.description,
             details={
-                "denoise_steps": self._num_passes,
                 "tokens_per_frame": player.tokens,
-                "parameters": self._parameters,
-                "backend": "torch",
+                "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
+                "backend": backend,
             },
         )
 
+        super().__init__(about, weights, player, config.num_passes or spec.num_passes)
     def set_passes(self, num_passes: int) -> None:
         """Choose the passes of a frame from the next step on; more are slower.
 
         Raises:
             ConfigError: for less than 1, or more than a frame has tokens.
         """
-        tokens = self._need_player().tokens
-        if not 1 <= num_passes <= tokens:
-            raise ConfigError(f"num_passes {num_passes} is outside 1 to {tokens}, the tokens of a frame")
-        self._num_passes = num_passes
+        self._settings = self._check_passes(num_passes)
 
-    def reset(
-        self,
-        seed: int = 0,
-        start: np.ndarray | None = None,
-        controls: Sequence[Control] = (),
-        prompt: str | None = None,
-    ) -> Frame:
-        """Begin again, also from any picture of the world's size; without a start the seed picks one.
-
-        The first frame is the last frame of the start as the decoder shows it.
-
-        Raises:
-            WorldError: for a negative seed, a start of another size, or a prompt.
-            ControlError: for a start control that the world does not offer.
-        """
-        check_start(self.info, start, controls, prompt)
-        if seed < 0:
-            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+    def _begin(
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+    ) -> tuple[np.ndarray, TokenMoment]:
         if start is None:
             chosen = int(stream(seed, "start").integers(len(self._starts.frames)))
             clip, told = self._starts.frames[chosen], self._starts.actions[chosen].tolist()
         else:
             clip = start if start.ndim == 4 else start[None]
             told = [self.action(control) for control in controls]
-        image, networks = self._need_player().begin(clip, [None, *told])
-        self._moment = TokenMoment(
-            weights=self._weights, seed=seed, num_passes=self._num_passes, networks=networks
+        image, networks = self._need_networks().begin(clip, [None, *told])
+        return image, TokenMoment(
+            weights=self._weights, seed=seed, settings=self._settings, networks=networks
         )
-        self._frame = _show(image, 0)
-        return self._frame
 
-    def step(self, control: Control) -> Frame:
-        """Make the next frame under the learnt action that a control stands for.
+    def _next(self, moment: TokenMoment, control: Control, index: int) -> tuple[np.ndarray, TokenMoment]:
+        """Make the next frame under the learnt action that a control stands for."""
+        action = self.action(control)
+        draws = stream(moment.seed, "tokens", index).random((self._settings, 1, 1, self._tokens), np.float32)
+        sampler = self._sampler_class(num_passes=self._settings, temperature=self._spec.temperature)
+        image, networks = self._need_networks().next(action, draws, sampler, moment.networks)
+        return image, replace(moment, networks=networks)
 
-        Raises:
-            ControlError: when the control is not offered, or asks for two actions at once.
-            WorldError: before reset or after close.
-        """
-        player = self._need_player()
-        if self._moment is None or self._frame is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        action, moment, index = self.action(control), self._moment, self._frame.index + 1
-        shape = (self._num_passes, 1, 1, player.tokens)
-        draws = stream(moment.seed, "tokens", index).random(shape, np.float32)
-        sampler = self._sampler_class(num_passes=self._num_passes, temperature=self._spec.temperature)
-        image, networks = player.next(action, draws, sampler, moment.networks)
-        self._moment = TokenMoment(
-            weights=self._weights, seed=moment.seed, num_passes=self._num_passes, networks=networks
-        )
-        self._frame = _show(image, index)
-        return self._frame
+    def _count_passes(self) -> int:
+        return self._settings
+
+    def _offer(self) -> Dials:
+        offered = {*(passes for passes in PASSES if passes <= self._tokens), self._settings}
+        return Dials(passes=tuple(sorted(offered)), now=Tuning(passes=self._settings))
+
+    def _tuned(self, tuning: Tuning) -> int:
+        if tuning.guidance not in (0.0, 1.0) or tuning.levels:
+            raise ConfigError(f"{self._about.name} knows passes only; leave levels and guidance out")
+        return self._check_passes(tuning.passes) if tuning.passes else self._settings
+
+    def _with_past(self, moment: TokenMoment, action: CacheAction) -> TokenMoment:
+        raise AssertionError(f"{action} is not on offer")
+
+    def _check_passes(self, num_passes: int) -> int:
+        if not 1 <= num_passes <= self._tokens:
+            raise ConfigError(
+                f"num_passes {num_passes} is outside 1 to {self._tokens}, the tokens of a frame"
+            )
+        return num_passes
 
     def action(self, control: Control) -> int:
         """Learnt action that a control stands for: its own, that of its key, or the idle one.
@@ -193,38 +170,12 @@ class TokenWorld:
             )
         return wanted.pop() if wanted else self._spec.idle_action
 
-    def snapshot(self) -> Snapshot:
-        """Return the complete state."""
-        if self._moment is None or self._frame is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        return Snapshot(world=self._name, frame=self._frame, payload=self._moment)
 
-    def restore(self, snapshot: Snapshot) -> Frame:
-        """Go to a snapshot of this world, also one that another copy of it took; settings included.
-
-        Raises:
-            WorldError: when it belongs to another world or to other weights.
-        """
-        check_snapshot(self.info, snapshot)
-        moment = snapshot.payload
-        if not isinstance(moment, TokenMoment) or moment.weights != self._weights:
-            raise WorldError(
-                f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
-            )
-        self._moment, self._frame, self._num_passes = moment, snapshot.frame, moment.num_passes
-        return snapshot.frame
-
-    def close(self) -> None:
-        """Let go of the networks."""
-        self._player, self._moment, self._frame = None, None, None
-
-    def _need_player(self) -> Any:
-        if self._player is None:
-            raise WorldError(f"{self._name} is closed; open it again")
-        return self._player
-
-
-def _show(image: np.ndarray, index: int) -> Frame:
-    image = np.ascontiguousarray(image)
-    image.flags.writeable = False
-    return Frame(image=image, index=index)
+def _choose_backend(
+    folder: Path, spec: TokenWorldSpec, config: TokenEngineConfig
+) -> Literal["onnx", "torch"]:
+    has_graphs = (folder / spec.parts.dynamics.folder / "step.onnx").is_file()
+    if config.backend == "onnx" or (config.backend == "auto" and has_graphs):
+        return "onnx"
+    need("torch", "train")
+    return "torch"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +19,25 @@ from typing import Any, Literal
 import numpy as np
 
 from paracosm.core.controls import IDLE, Control
-from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.rng import stream
+from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import VideoPlay, load_pictures, load_video_spec
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.world import WorldInfo
+from paracosm.core.world_spec import WEIGHTS_FILE
 from paracosm.models.rollout import check_levels
 
+from .backends import CompileKind
+from .neural_base import (
+    Moment,
+    NeuralBase,
+    Overlap,
+    check_knobs,
+    offer_levels,
+    open_worker,
+    tune_levels,
+    with_guidance,
+    with_levels,
+)
 from .weights import count_parameters
 
 
@@ -41,29 +55,26 @@ class VideoEngineConfig:
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
     """push from no control towards the control: 1 is plain; 0 takes the world's own"""
+    overlap: Overlap = "none"
+    """behind: the block is written to the cache, and its later frames are decoded, while earlier ones are
+    shown; the same bytes"""
+    compile: CompileKind = "off"
+    """compile the transformer when it is first used; graphs needs a graphics card"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        if self.levels:
-            check_levels(self.levels)
-        if self.guidance < 0.0:
-            raise ConfigError(
-                f"guidance {self.guidance:g} is negative; use 1 for plain play or more to exaggerate"
-            )
+        check_knobs(self.levels, self.guidance, self.num_threads)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Moment:
-    """Everything that makes the next frames; never changed.
+class VideoMoment(Moment):
+    """Everything that makes the next frames.
 
     Attributes:
-        weights: hash of the transformer that made it.
-        seed: of the noise.
-        play: passes and guidance in use.
         networks: state of the networks.
         decoder: streaming state of the decoder.
         frames: decoded and not yet shown, uint8 (h, w, 3).
-        latents: dreamt and not yet decoded.
+        latents: dreamt and not yet decoded, on the device of the networks.
         told: rows of numbers that the network was told, oldest first.
         first_told: number of the first of them.
         block: number of the next block.
@@ -71,13 +82,10 @@ class Moment:
         since: controls of the steps after the one that decided it.
     """
 
-    weights: str
-    seed: int
-    play: VideoPlay
     networks: Any
     decoder: tuple[Any, ...]
     frames: tuple[np.ndarray, ...] = ()
-    latents: tuple[np.ndarray, ...] = ()
+    latents: tuple[Any, ...] = ()
     told: np.ndarray
     first_told: int = 0
     block: int = 0
@@ -85,7 +93,7 @@ class Moment:
     since: tuple[Control, ...] = ()
 
 
-class VideoWorld:
+class VideoWorld(NeuralBase[Any, VideoMoment]):
     """A world made by a streamed video transformer; see :class:`paracosm.core.world.World`.
 
     Args:
@@ -103,48 +111,41 @@ class VideoWorld:
         config = config or VideoEngineConfig()
         self._spec = spec = load_video_spec(folder)
         self._pictures = load_pictures(folder, spec)
-        self._player: Any = importlib.import_module("paracosm.play.backends.torch_video").open_player(
-            folder, spec, config.device, config.dtype, config.num_threads
+        player: Any = importlib.import_module("paracosm.play.backends.torch_video").open_player(
+            folder, spec, config.device, config.dtype, config.num_threads, config.compile
         )
-        self._play = replace(
+        settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
             guidance=config.guidance or spec.play.guidance,
         )
-        check_levels(self._play.levels)
-        weights = folder / spec.parts.dynamics.folder / "model.safetensors"
-        self._parameters = count_parameters(weights)
-        self._name = name or f"model:{folder}"
-        self._moment: Moment | None = None
-        self._frame: Frame | None = None
-
-    @property
-    def info(self) -> WorldInfo:
-        """What this world is."""
-        spec = self._spec
-        player = self._need_player()
-        return WorldInfo(
-            name=self._name,
+        check_levels(settings.levels)
+        weights = spec.parts.dynamics.weights
+        about = WorldInfo(
+            name=name or f"model:{folder}",
             fps=spec.fps,
             height=spec.height,
             width=spec.width,
             controls=spec.controls,
             starts=("seed", "image"),
-            engine=f"{player.runtime}, weights {spec.parts.dynamics.weights}",
+            engine=f"{player.runtime}, weights {weights}",
             description=spec.description,
             details={
-                "denoise_steps": len(self._play.levels),
                 "frames_per_block": player.block_frames,
                 "tokens_per_frame": player.tokens_per_latent,
-                "parameters": self._parameters,
+                "parameters": count_parameters(folder / spec.parts.dynamics.folder / WEIGHTS_FILE),
                 "backend": player.runtime,
             },
         )
+        super().__init__(about, weights, player, settings)
+        self._behind = open_worker(config.overlap)
+        self._writing: Future[Any] | None = None
+        self._decoding: Future[tuple[tuple[np.ndarray, ...], Any]] | None = None
 
     @property
     def settings(self) -> VideoPlay:
         """Levels, guidance and context level in use."""
-        return self._play
+        return self._settings
 
     def set_levels(self, levels: Sequence[float]) -> None:
         """Choose the noise levels of the denoising passes from the next block on; more passes are slower.
@@ -152,8 +153,7 @@ class VideoWorld:
         Raises:
             ConfigError: when they do not fall from 1 to above 0.
         """
-        check_levels(levels)
-        self._change(replace(self._play, levels=tuple(float(level) for level in levels)))
+        self._settings = with_levels(self._settings, levels)
 
     def set_guidance(self, guidance: float) -> None:
         """Choose how far controls are exaggerated from the next block on; 1 is plain, else passes double.
@@ -161,102 +161,71 @@ class VideoWorld:
         Raises:
             ConfigError: when it is not above 0.
         """
-        if not guidance > 0.0:
-            raise ConfigError(
-                f"guidance {guidance:g} is not above 0; use 1 for plain play or more to exaggerate"
-            )
-        self._change(replace(self._play, guidance=float(guidance)))
+        self._settings = with_guidance(self._settings, guidance)
 
-    def drop_cache(self) -> None:
-        """Forget the past: the next block follows the start picture and the controls alone."""
-        moment = self._need_moment()
-        self._moment = replace(moment, networks=self._need_player().drop(moment.networks))
-
-    def rebuild_cache(self) -> None:
-        """Compute the cache anew from the latents in the window; what lies before them is forgotten."""
-        moment = self._need_moment()
-        self._moment = replace(moment, networks=self._need_player().rebuild(moment.networks, moment.play))
-
-    def reset(
-        self,
-        seed: int = 0,
-        start: np.ndarray | None = None,
-        controls: Sequence[Control] = (),
-        prompt: str | None = None,
-    ) -> Frame:
-        """Begin again at a picture; without one the seed picks one of the world's own.
-
-        The first frame is the picture as the codec shows it.
-
-        Raises:
-            WorldError: for a negative seed, a picture of another size, a clip, or a prompt.
-        """
-        check_start(self.info, start, controls, prompt)
-        if seed < 0:
-            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+    def _begin(
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+    ) -> tuple[np.ndarray, VideoMoment]:
         if start is None:
             start = self._pictures[int(stream(seed, "start").integers(len(self._pictures)))]
-        player = self._need_player()
+        player = self._need_networks()
         image, networks = player.begin(np.array(start))
         width = len(self._spec.actions.columns) + self._spec.actions.mouse
-        self._moment = Moment(
-            weights=self._spec.parts.dynamics.weights,
+        return image, VideoMoment(
+            weights=self._weights,
             seed=seed,
-            play=self._play,
+            settings=self._settings,
             networks=networks,
             decoder=player.decoder_state,
             told=np.zeros((0, width), np.float32),
         )
-        self._frame = _show(image, 0)
-        return self._frame
 
-    def step(self, control: Control) -> Frame:
-        """Return the next frame; when it begins a block, dream that block under this control first.
-
-        Raises:
-            ControlError: when the control is not offered.
-            WorldError: before reset or after close.
-        """
+    def _next(self, moment: VideoMoment, control: Control, index: int) -> tuple[np.ndarray, VideoMoment]:
+        """Return the next frame; when it begins a block, dream that block under this control first."""
         self._spec.controls.check(control)
-        moment, shown = self._need_moment(), self._frame
-        assert shown is not None, "a world that has begun has shown a frame"
         moment = replace(moment, since=(*moment.since, control))
         while not moment.frames:
-            moment = self._decode(moment) if moment.latents else self._dream(moment)
+            moment = self._decode(moment) if moment.latents else self._dream(self._written(moment))
         image, *rest = moment.frames
-        self._moment = replace(moment, frames=tuple(rest))
-        # a player who leaves may close the world while it dreams: the frame before is asked for no more
-        self._frame = _show(image, shown.index + 1)
-        return self._frame
+        moment = replace(moment, frames=tuple(rest))
+        if self._behind is not None and self._decoding is None and moment.latents:
+            decode = self._need_networks().decode
+            self._decoding = self._behind.submit(decode, moment.latents[0], moment.decoder)
+        return image, moment
 
-    def snapshot(self) -> Snapshot:
-        """Return the complete state."""
-        moment = self._need_moment()
-        assert self._frame is not None, "a world that has begun has shown a frame"
-        return Snapshot(world=self._name, frame=self._frame, payload=moment)
+    def _count_passes(self) -> int:
+        return len(self._settings.levels)
 
-    def restore(self, snapshot: Snapshot) -> Frame:
-        """Go to a snapshot of this world, also one that another copy of it took; settings included.
+    def _offer(self) -> Dials:
+        return offer_levels(self._settings, self._spec.play)
 
-        Raises:
-            WorldError: when it belongs to another world or to other weights.
-        """
-        check_snapshot(self.info, snapshot)
-        moment = snapshot.payload
-        if not isinstance(moment, Moment) or moment.weights != self._spec.parts.dynamics.weights:
-            raise WorldError(
-                f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
-            )
-        self._moment, self._play, self._frame = moment, moment.play, snapshot.frame
-        return snapshot.frame
+    def _tuned(self, tuning: Tuning) -> VideoPlay:
+        return tune_levels(self._settings, self._spec.play.levels, tuning)
 
-    def close(self) -> None:
-        """Let go of the networks."""
-        self._player, self._moment, self._frame = None, None, None
+    def _with_past(self, moment: VideoMoment, action: CacheAction) -> VideoMoment:
+        """A dropped past leaves the start picture and the controls; a rebuilt one all in the window."""
+        player = self._need_networks()
+        if action == "drop":
+            return replace(moment, networks=player.drop(moment.networks))
+        return replace(moment, networks=player.rebuild(moment.networks, self._settings))
 
-    def _dream(self, moment: Moment) -> Moment:
+    def _settle(self) -> None:
+        if self._moment is not None:
+            self._moment = self._written(self._moment)
+            if self._decoding is not None:
+                ahead = self._decode(self._moment)
+                self._moment = replace(ahead, frames=(*self._moment.frames, *ahead.frames))
+
+    def _written(self, moment: VideoMoment) -> VideoMoment:
+        """The state with its newest block in the cache; waits where that runs behind."""
+        if self._writing is None:
+            return moment
+        writing, self._writing = self._writing, None
+        return replace(moment, networks=writing.result())
+
+    def _dream(self, moment: VideoMoment) -> VideoMoment:
         """Make the next block's latents under the controls given since the last."""
-        player, spec = self._need_player(), self._spec
+        player, spec = self._need_networks(), self._spec
         control = self._decide(moment)
         numbers = np.concatenate(spec.actions.numbers(control, spec.controls.look_limit))
         first, last = player.rows_of_block(moment.block)
@@ -268,7 +237,12 @@ class VideoWorld:
         def noise(index: int, shape: tuple[int, ...]) -> np.ndarray:
             return draw.standard_normal(shape, np.float32)
 
-        latents, networks = player.next_block(moment.networks, told, moment.first_told, moment.play, noise)
+        latents, dreamt = player.dream(moment.networks, told, moment.first_told, self._settings, noise)
+        networks = moment.networks
+        if self._behind is None:
+            networks = player.keep(dreamt)
+        else:
+            self._writing = self._behind.submit(player.keep, dreamt)
         surplus = max(0, len(told) - player.rows_needed)
         frames = moment.frames
         return replace(
@@ -283,15 +257,19 @@ class VideoWorld:
             since=(),
         )
 
-    def _decode(self, moment: Moment) -> Moment:
+    def _decode(self, moment: VideoMoment) -> VideoMoment:
         latents, *rest = moment.latents
-        is_start = moment.block == 1 and len(moment.latents) == self._need_player().latents_per_block
-        frames, decoder = self._need_player().decode(latents, moment.decoder)
+        is_start = moment.block == 1 and len(moment.latents) == self._need_networks().latents_per_block
+        if self._decoding is None:
+            frames, decoder = self._need_networks().decode(latents, moment.decoder)
+        else:
+            decoding, self._decoding = self._decoding, None
+            frames, decoder = decoding.result()
         # the first latent frame is the start picture, which reset has shown
         shown = () if is_start else tuple(frames)
         return replace(moment, latents=tuple(rest), decoder=decoder, frames=shown)
 
-    def _decide(self, moment: Moment) -> Control:
+    def _decide(self, moment: VideoMoment) -> Control:
         """The control of a new block: what is held now, taps since the last one, and the mean turn."""
         if not moment.since:  # a block of the start picture alone is followed by another at once
             return moment.decided
@@ -299,25 +277,3 @@ class VideoWorld:
         pressed = {key for control in moment.since for key in control.keys - moment.decided.keys}
         yaw, pitch = np.mean([control.look for control in moment.since], axis=0).tolist()
         return Control(newest.keys | pressed, (yaw, pitch))
-
-    def _change(self, play: VideoPlay) -> None:
-        self._play = play
-        if self._moment is not None:
-            self._moment = replace(self._moment, play=play)
-
-    def _need_player(self) -> Any:
-        if self._player is None:
-            raise WorldError(f"{self._name} is closed; open it again")
-        return self._player
-
-    def _need_moment(self) -> Moment:
-        self._need_player()
-        if self._moment is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        return self._moment
-
-
-def _show(image: np.ndarray, index: int) -> Frame:
-    image = np.ascontiguousarray(image)
-    image.flags.writeable = False
-    return Frame(image=image, index=index)

@@ -19,7 +19,7 @@ from typing import Any
 from paracosm.core.errors import ParacosmError
 from paracosm.play.inputs import Hands
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a page of before could misread a message of today."""
 
 MAX_HEADER_BYTES = 16_384
@@ -43,6 +43,7 @@ class ClientMessage(StrEnum):
     SEEK = "seek"
     PEEK = "peek"
     PACE = "pace"
+    TUNE = "tune"
     RECORD = "record"
     SAVE = "save"
     LOAD = "load"
@@ -56,6 +57,7 @@ class ServerMessage(StrEnum):
     WORLD = "world"
     FRAME = "frame"
     STATE = "state"
+    DIALS = "dials"
     TIMELINE = "timeline"
     PICTURE = "picture"
     REPLAY = "replay"
@@ -230,6 +232,19 @@ def _driver(value: Any) -> str | None:
     return value
 
 
+def _factor(value: Any) -> float:
+    number = _number(value)
+    if number < 0.0:
+        raise ValueError("a number from 0 up")
+    return number
+
+
+def _cache(value: Any) -> str:
+    if value not in ("keep", "drop", "rebuild"):
+        raise ValueError('"keep", "drop" or "rebuild"')
+    return value
+
+
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def checked(value: Any) -> Any:
         return None if value is None else check(value)
@@ -257,6 +272,7 @@ FIELDS: dict[ClientMessage, dict[str, Callable[[Any], Any]]] = {
     ClientMessage.SEEK: {"branch": _whole, "index": _whole},
     ClientMessage.PEEK: {"branch": _whole, "index": _whole},
     ClientMessage.PACE: {"factor": _number},
+    ClientMessage.TUNE: {"passes": _whole, "guidance": _factor, "cache": _cache},
     ClientMessage.RECORD: {"on": _yes_no},
     ClientMessage.SAVE: {},
     ClientMessage.LOAD: {},

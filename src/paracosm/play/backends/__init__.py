@@ -14,12 +14,15 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.world_spec import PlaySizes, WorldSpec
 
 from .ring import Ring
 
 BackendKind = Literal["onnx", "torch"]
 """ONNX Runtime, or torch where it is installed."""
+CompileKind = Literal["off", "default", "graphs"]
+"""Whether torch compiles a network at its first use; graphs also records it for a graphics card to repeat."""
 State = tuple[np.ndarray, ...]
 """Streaming state of an encoder or decoder; never written to."""
 
@@ -71,7 +74,9 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(kind: BackendKind, folder: Path, spec: WorldSpec, num_threads: int) -> Backend:
+def open_backend(
+    kind: BackendKind, folder: Path, spec: WorldSpec, num_threads: int, compile: CompileKind = "off"
+) -> Backend:
     """Open the networks of a world, or share them with who has the same ones open.
 
     Args:
@@ -79,39 +84,45 @@ def open_backend(kind: BackendKind, folder: Path, spec: WorldSpec, num_threads: 
         folder: the world's folder; its weights were checked against ``spec``.
         spec: its description.
         num_threads: threads of one pass, >= 1.
+        compile: whether torch compiles it.
 
     Raises:
+        ConfigError: when it is to be compiled and cannot be.
         DataError: when a file is missing or corrupt.
         MissingPackageError: when torch is asked for and not installed.
     """
     parts = spec.parts
-    key = (kind, str(folder.resolve()), parts.tokenizer.weights, parts.dynamics.weights, num_threads)
+    if compile != "off" and kind != "torch":
+        raise ConfigError(f"backend {kind} is compiled already; leave compile off, or use backend torch")
+    key = (kind, compile, str(folder.resolve()), parts.tokenizer.weights, parts.dynamics.weights, num_threads)
     with _LOCK:
         backend = _OPEN.get(key)
         if backend is None:
-            backend = _OPENERS[kind](folder, spec, num_threads)
+            backend = _OPENERS[kind](folder, spec, num_threads, compile)
             _OPEN[key] = backend
         return backend
 
 
-def _open_onnx(folder: Path, spec: WorldSpec, num_threads: int) -> Backend:
+def _open_onnx(folder: Path, spec: WorldSpec, num_threads: int, _: CompileKind) -> Backend:
     return importlib.import_module("paracosm.play.backends.onnx_backend").OnnxBackend(
         folder, spec, num_threads
     )
 
 
-def _open_torch(folder: Path, spec: WorldSpec, num_threads: int) -> Backend:
+def _open_torch(folder: Path, spec: WorldSpec, num_threads: int, compile: CompileKind) -> Backend:
     return importlib.import_module("paracosm.play.backends.torch_backend").TorchBackend(
-        folder, spec, num_threads
+        folder, spec, num_threads, compile
     )
 
 
-_OPENERS: dict[BackendKind, Callable[[Path, WorldSpec, int], Backend]] = {
+_OPENERS: dict[BackendKind, Callable[[Path, WorldSpec, int, CompileKind], Backend]] = {
     "onnx": _open_onnx,
     "torch": _open_torch,
 }
 # Weights are shared by all sessions of a process and go when the last of them closes.
-_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, int], Backend] = weakref.WeakValueDictionary()
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str, int], Backend] = (
+    weakref.WeakValueDictionary()
+)
 _LOCK = threading.Lock()
 
-__all__ = ["Backend", "BackendKind", "PlaySizes", "Ring", "State", "open_backend"]
+__all__ = ["Backend", "BackendKind", "CompileKind", "PlaySizes", "Ring", "State", "open_backend"]

@@ -26,11 +26,15 @@ class Entry:
         index: number of the frame since reset; it says how its keys were rotated.
         keys: float32 (layers, n, s, k), rotated.
         values: as keys, not rotated.
+        latents: what they were computed from.
+        control: the vector that led to the frame; None where it is not known.
     """
 
     index: int
     keys: np.ndarray
     values: np.ndarray
+    latents: np.ndarray
+    control: np.ndarray | None
 
 
 class Ring:

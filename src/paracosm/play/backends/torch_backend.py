@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.extras import need
 from paracosm.core.world_spec import WorldSpec
 
@@ -23,13 +24,21 @@ class TorchBackend:
         folder: the world's folder.
         spec: its description.
         num_threads: threads of torch; torch has one number for the whole process, and this sets it.
+        compile: "default" compiles the passes at their first use.
 
     Raises:
+        ConfigError: when graphs are asked for: this backend computes on the processor.
         MissingPackageError: when torch is not installed.
         DataError: when a file is missing or corrupt.
     """
 
-    def __init__(self, folder: Path, spec: WorldSpec, num_threads: int) -> None:
+    def __init__(
+        self, folder: Path, spec: WorldSpec, num_threads: int, compile: Literal["off", "default", "graphs"]
+    ) -> None:
+        if compile == "graphs":
+            raise ConfigError(
+                "graphs need a graphics card, and this world runs on the processor; use default"
+            )
         self._torch = torch = need("torch", "train")
         from paracosm.models.dynamics_flow import FlowDynamics
         from paracosm.models.frame_codec import DecodeFrame, EncodeFrame, first_states
@@ -41,7 +50,10 @@ class TorchBackend:
         tokenizer = TokenizerVAE.load(folder / spec.parts.tokenizer.folder)
         dynamics = FlowDynamics.load(folder / spec.parts.dynamics.folder)
         self._encode, self._decode = EncodeFrame(tokenizer), DecodeFrame(tokenizer)
-        self._condition, self._step = FrameCondition(dynamics), FrameStep(dynamics, spec.arithmetic)
+        self._condition: Callable[..., Any] = FrameCondition(dynamics)
+        self._step: Callable[..., Any] = FrameStep(dynamics, spec.arithmetic)
+        if compile == "default":
+            self._step = torch.compile(self._step)
         self.encoder_state, self.decoder_state = (
             tuple(part.numpy() for part in state) for state in first_states(tokenizer)
         )

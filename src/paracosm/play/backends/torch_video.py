@@ -11,8 +11,17 @@ from paracosm.core.extras import need
 from paracosm.core.video_spec import VideoWorldSpec
 from paracosm.models.video_player import VideoPlayer
 
+from . import CompileKind
 
-def open_player(folder: Path, spec: VideoWorldSpec, device: str, dtype: str, num_threads: int) -> VideoPlayer:
+
+def open_player(
+    folder: Path,
+    spec: VideoWorldSpec,
+    device: str,
+    dtype: str,
+    num_threads: int,
+    compile: CompileKind = "off",
+) -> VideoPlayer:
     """Open the networks of a world, or share them with who has the same ones open.
 
     Args:
@@ -21,9 +30,10 @@ def open_player(folder: Path, spec: VideoWorldSpec, device: str, dtype: str, num
         device: "auto" takes a graphics card when there is one.
         dtype: "auto" is bfloat16 on a graphics card, float32 elsewhere.
         num_threads: threads of torch, which has one number for the whole process; 0 leaves it as it is.
+        compile: whether torch compiles the transformer.
 
     Raises:
-        ConfigError: when there is no such device.
+        ConfigError: when there is no such device, or graphs are asked for without a graphics card.
         DataError: when a part is missing or damaged.
         MissingPackageError: when torch, diffusers or transformers is not installed.
     """
@@ -33,18 +43,23 @@ def open_player(folder: Path, spec: VideoWorldSpec, device: str, dtype: str, num
         device = "cuda" if has_card else "cpu"
     if device.startswith("cuda") and not has_card:
         raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    if compile == "graphs" and not device.startswith("cuda"):
+        raise ConfigError(f"graphs need a graphics card, and the device is {device}; use default or off")
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     if num_threads:
         torch.set_num_threads(num_threads)
-    key = (str(folder.resolve()), spec.parts.dynamics.weights, device, dtype)
+    key = (str(folder.resolve()), spec.parts.dynamics.weights, device, dtype, compile)
     with _LOCK:
         player = _OPEN.get(key)
         if player is None:
             player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, dtype, device)
+            player.compile(compile)
             _OPEN[key] = player
         return player
 
 
-_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str], VideoPlayer] = weakref.WeakValueDictionary()
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str], VideoPlayer] = (
+    weakref.WeakValueDictionary()
+)
 _LOCK = threading.Lock()

@@ -1,6 +1,7 @@
 // The page: joins the socket, the picture, the hands and the controls of the page. State comes from the server only.
 
 import { Devices, withoutBrowserKeys } from "./devices.js";
+import { Dials } from "./dials.js";
 import { Hands } from "./hands.js";
 import { Hud } from "./hud.js";
 import { Legend } from "./legend.js";
@@ -32,6 +33,7 @@ let driver = "player";
 let recording = false;
 let epoch = 0;
 let lastFrame = null;
+let tuned = null; // passes and guidance in force
 
 const hands = new Hands((values, keyTime) => {
   link.send(CLIENT.INPUT, values);
@@ -48,6 +50,7 @@ const timeline = new Timeline($("timeline"), {
 const chooser = new PictureChooser($("picture-dialog"), toast, (bytes) => open({ picture: bytes }));
 
 // What the server says
+const dials = new Dials($("dials"), (change) => link.send(CLIENT.TUNE, change));
 
 const on = {
   [SERVER.HELLO](header) {
@@ -88,6 +91,10 @@ const on = {
   [SERVER.TIMELINE]: (header) => timeline.tell(header),
   [SERVER.PICTURE]: (_, jpeg) => timeline.preview(jpeg),
   [SERVER.REPLAY]: (header, bytes) => deliver(bytes, `${header.name}.replay.json`, "application/json"),
+  [SERVER.DIALS](header) {
+    dials.show(header);
+    tuned = header.now;
+  },
   [SERVER.CLIP](header, bytes) {
     $("clip").classList.remove("on");
     download(bytes, `${header.name}.mp4`, "video/mp4");
@@ -380,6 +387,7 @@ Object.defineProperty(window, "__paracosm", {
       };
     },
     get state() {
+        tuned,
       return { state, driver, recording, world, index: timeline.index, branch: timeline.current, held: hands.held };
     },
   },

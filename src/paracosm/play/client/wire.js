@@ -1,7 +1,7 @@
 // The words that page and server exchange; the same names stand in play/wire.py and a test compares the two.
 // This file knows no socket and no page: it turns a header and a payload into bytes and back.
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export const CLIENT = Object.freeze({
   HELLO: "hello",
@@ -15,6 +15,7 @@ export const CLIENT = Object.freeze({
   SEEK: "seek",
   PEEK: "peek",
   PACE: "pace",
+  TUNE: "tune",
   RECORD: "record",
   SAVE: "save",
   LOAD: "load",
@@ -26,6 +27,7 @@ export const SERVER = Object.freeze({
   WORLD: "world",
   FRAME: "frame",
   STATE: "state",
+  DIALS: "dials",
   TIMELINE: "timeline",
   PICTURE: "picture",
   REPLAY: "replay",

@@ -40,9 +40,11 @@ def test_the_address_is_printed_and_serves_the_page_until_interrupted():
     [
         (["no-such-world"], '"no-such-world" is neither a bundled world'),
         (["game:counting", "--beside"], "game:counting does not say which game it dreams of"),
-        (["--json", "x.json"], "--json and --chromium belong to --bench; give --bench SECONDS as well"),
+        (["--json", "x.json"], "--json belongs to --bench and --steady; give --bench SECONDS as well"),
+        (["--chromium", "--steady", "1"], "--chromium belongs to --bench; give --bench SECONDS as well"),
+        (["--bench", "2", "--steady", "1"], "--bench and --steady both measure; give one of them"),
         (["--steps", "2", "--levels", "1", "0.5"], "--steps and --levels both choose the denoising passes"),
-        (["--bench", "-1"], "--bench -1 and --steps 0 must not be negative"),
+        (["--bench", "-1"], "--bench -1, --steady 0 and --steps 0 must not be negative"),
         (["game:counting", "--port", "99999"], "port 99999 does not exist; use 1 to 65535"),
     ],
 )

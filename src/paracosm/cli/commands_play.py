@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import tyro
 
-from paracosm.cli.arguments import File, command_line, full_name, parse, show
+from paracosm.cli.arguments import File, command_line, full_name, parse, show, stderr_progress
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.core.errors import ConfigError, ParacosmError, WorldError
 from paracosm.core.figures import make_report
@@ -18,6 +18,7 @@ from paracosm.core.world_spec import WorldSpec, check_parts, kind_of, load_spec
 from paracosm.play.bench import bench_world
 from paracosm.play.engine import EngineConfig, open_model_world
 from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
+from paracosm.play.steadiness import measure_steadiness
 from paracosm.worlds import open_world
 from paracosm.zoo import bundled_worlds
 
@@ -39,8 +40,11 @@ class PlayCommand:
     """Measure for so many seconds with a simulated viewer instead, unpaced and then paced."""
     chromium: bool = False
     """With --bench: measure through a real headless Chromium as well."""
+    steady: float = 0.0
+    """Play so many minutes without a page instead, as fast as it goes, and tell whether frame time and memory
+    stay as they are."""
     json: File = None
-    """With --bench: also write the figures to this file."""
+    """With --bench or --steady: also write the figures to this file."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets in other machines of the network, with the token."""
     port: int = 8720
@@ -48,7 +52,7 @@ class PlayCommand:
     allow_hosts: tuple[str, ...] = ()
     """Further names under which the page may be opened."""
     seed: int = 0
-    """Seed of --bench; the page chooses its own."""
+    """Seed of --bench and --steady; the page chooses its own."""
     no_browser: bool = False
     """Print the address and open no browser."""
     takes: Path = Path("recordings/played")
@@ -62,25 +66,40 @@ class PlayCommand:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        if self.bench < 0 or self.steps < 0:
-            raise ConfigError(f"--bench {self.bench:g} and --steps {self.steps} must not be negative")
+        if min(self.bench, self.steady, self.steps) < 0:
+            raise ConfigError(
+                f"--bench {self.bench:g}, --steady {self.steady:g} and --steps {self.steps} "
+                "must not be negative"
+            )
+        if self.bench and self.steady:
+            raise ConfigError("--bench and --steady both measure; give one of them")
         if self.steps and self.engine.levels:
             raise ConfigError("--steps and --levels both choose the denoising passes; give one of them")
-        if (self.json is not None or self.chromium) and not self.bench:
-            raise ConfigError("--json and --chromium belong to --bench; give --bench SECONDS as well")
+        if self.json is not None and not (self.bench or self.steady):
+            raise ConfigError("--json belongs to --bench and --steady; give --bench SECONDS as well")
+        if self.chromium and not self.bench:
+            raise ConfigError("--chromium belongs to --bench; give --bench SECONDS as well")
 
 
 def play(arguments: list[str]) -> None:
     """Run ``paracosm play``."""
     command = parse(PlayCommand, arguments, "paracosm play")
     opener = WorldChooser(command)
-    if not command.bench:
+    if not command.bench and not command.steady:
         _serve(command, opener)
         return
     with contextlib.closing(opener.offers()[0].open(opener)) as world:
-        figures = bench_world(
-            world, command.bench, seed=command.seed, started_s=process_started_s(), browser=command.chromium
-        )
+        if command.steady:
+            line = stderr_progress()
+            figures = measure_steadiness(world, command.steady, seed=command.seed, progress=line)
+        else:
+            figures = bench_world(
+                world,
+                command.bench,
+                seed=command.seed,
+                started_s=process_started_s(),
+                browser=command.chromium,
+            )
     show(make_report(command_line("play", arguments), figures, [command.seed]), command.json)
 
 

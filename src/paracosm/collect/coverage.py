@@ -144,7 +144,7 @@ def _pushes(episode: EpisodeRef, space: ControlSpace) -> np.ndarray:
         if key in WALKING:
             axis, side = WALKING[key]
             ways[:, axis] += side * held[:, index]
-    return ways.any(axis=1)
+    return np.asarray(ways.any(axis=1))
 
 
 def _lengths(episode: EpisodeRef) -> np.ndarray:

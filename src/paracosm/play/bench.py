@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import numpy as np
 
 from paracosm.core.errors import MissingPackageError, WorldError
 from paracosm.core.figures import Figure, not_computed
+from paracosm.core.memory import peak_mb, resident_mb
 from paracosm.core.rng import stream
 from paracosm.core.world import World
 from paracosm.play.chromium import Chromium
@@ -57,7 +57,7 @@ def bench_world(
     """
     if seconds < MIN_SECONDS:
         raise WorldError(f"{seconds:g} s are too short to measure play; give {MIN_SECONDS:g} or more")
-    name, memory_mb = world.info.name, _memory_mb()
+    name, memory_mb = world.info.name, resident_mb()
     with serving(ServeConfig(port=0), _Lent(world), [name]) as address:
         waited_s = 0.0 if started_s is None else time.time() - started_s
         unpaced = _view(address.url, world=name, seconds=seconds, pace=0, seed=seed)
@@ -70,8 +70,8 @@ def bench_world(
         **pacing_figures(paced.arrivals, 1 / world.info.fps),
         **seen,
         "play.first_frame_s": _cost(first_frame_s, "s"),
-        "play.peak_memory_mb": _cost(_peak_memory_mb(), "MB"),
-        "play.memory_growth_mb": _cost(_memory_mb() - memory_mb, "MB"),
+        "play.peak_memory_mb": _cost(peak_mb(), "MB"),
+        "play.memory_growth_mb": _cost(resident_mb() - memory_mb, "MB"),
         **_facts(world),
     }
 
@@ -264,17 +264,3 @@ def _facts(world: World) -> dict[str, Figure]:
 
 def _cost(value: float, unit: str, *, n: int = 1) -> Figure:
     return Figure(value=value, unit=unit, n=n, higher_is_better=False)
-
-
-def _peak_memory_mb() -> float:
-    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
-
-
-def _memory_mb() -> float:
-    """Resident memory now; the peak where the system does not tell it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return _peak_memory_mb()
-    return pages * resource.getpagesize() / (1 << 20)

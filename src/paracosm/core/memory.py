@@ -1,0 +1,25 @@
+"""How much memory this process holds.
+
+This file does NOT know what is in it.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+
+def peak_mb() -> float:
+    """Largest resident memory so far, in MB."""
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def resident_mb() -> float:
+    """Resident memory now, in MB; the peak where the system does not tell it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return peak_mb()
+    return pages * resource.getpagesize() / (1 << 20)

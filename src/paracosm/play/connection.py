@@ -8,6 +8,7 @@ in.
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import logging
 import time
@@ -19,8 +20,8 @@ from typing import Any, TypeVar
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paracosm.core.errors import ParacosmError
-from paracosm.core.world import WorldInfo
 from paracosm.core.tuning import Dials, Tuning
+from paracosm.core.world import WorldInfo
 from paracosm.play.clip import make_mp4
 from paracosm.play.limits import RateLimit
 from paracosm.play.outbox import Outbox
@@ -35,8 +36,8 @@ MAX_WAITING_COMMANDS = 64
 MAX_BRANCHES_TOLD = 64
 MESSAGES_PER_SECOND = 400.0
 MAX_CLIP_SECONDS = 120.0
-
 _WITH_WORLD = (SessionState.PLAYING, SessionState.PAUSED, SessionState.ENDED)
+
 _Result = TypeVar("_Result")
 
 
@@ -64,8 +65,8 @@ class Connection:
         self._epoch, self._number = 0, 0
         self._told_state: tuple[object, ...] = ()
         self._told_branches: tuple[int, int] = (0, 0)
-        self._clip: asyncio.Task[None] | None = None
         self._told_dials: tuple[int, Dials] = (0, Dials())
+        self._clip: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Play until the player leaves, is idle too long, or sends something that is not understood.
@@ -253,11 +254,11 @@ class Connection:
     async def _on_pace(self, message: Message) -> None:
         await self._in_thread(self._session.set_pace, message.values["factor"])
 
-    async def _on_record(self, message: Message) -> None:
     async def _on_tune(self, message: Message) -> None:
         await self._in_thread(self._session.tune, Tuning(**message.values))
         self._tell_timeline()
 
+    async def _on_record(self, message: Message) -> None:
         await self._in_thread(self._session.record, message.values["on"])
 
     async def _on_save(self, _: Message) -> None:
@@ -330,14 +331,13 @@ class Connection:
         for event in session.events():
             name = ServerMessage.NOTICE if isinstance(event, Notice) else ServerMessage.VERDICT
             self._outbox.put(pack(name, **dataclasses.asdict(event)))
-        state = (session.state, session.driver, session.recording, session.num_missed)
         self._tell_dials()
+        state = (session.state, session.driver, session.recording, session.num_missed)
         if state != self._told_state:
             self._told_state = state
             names = ("state", "driver", "recording", "missed")
             self._outbox.put(pack(ServerMessage.STATE, **dict(zip(names, state, strict=True))))
 
-    def _tell_timeline(self) -> None:
     def _tell_dials(self) -> None:
         """Say what may be tuned and how it stands, when that has changed."""
         dials = self._session.dials if self._session.state in _WITH_WORLD else Dials()
@@ -345,6 +345,7 @@ class Connection:
             self._told_dials = (self._epoch, dials)
             self._outbox.put(pack(ServerMessage.DIALS, **dataclasses.asdict(dials)))
 
+    def _tell_timeline(self) -> None:
         timeline = self._session.timeline
         self._told_branches = (len(timeline.branches), timeline.current.id)
         newest = list(timeline.branches.values())[-MAX_BRANCHES_TOLD:]
@@ -389,4 +390,5 @@ def describe(info: WorldInfo) -> dict[str, Any]:
             "num_latents": controls.num_latents,
             "text": controls.text,
         },
+        "latent_pictures": [base64.b64encode(png).decode() for png in info.latent_pictures],
     }

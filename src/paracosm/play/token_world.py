@@ -98,9 +98,10 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
                 "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
                 "backend": backend,
             },
+            latent_pictures=read_action_pictures(folder, spec),
         )
-
         super().__init__(about, weights, player, config.num_passes or spec.num_passes)
+
     def set_passes(self, num_passes: int) -> None:
         """Choose the passes of a frame from the next step on; more are slower.
 

@@ -15,9 +15,11 @@ export class Legend {
   constructor(root) {
     this.root = root;
     this.rows = [];
+    this.latents = [];
   }
 
-  setControls(controls) {
+  /** Rows of what a world offers; pictures are PNGs in base64, one for each learnt action, or none. */
+  setControls(controls, pictures = []) {
     this.rows = controls.keys.map((key) => {
       const codes = Object.entries(controls.bindings).filter(([, name]) => name === key).map(([code]) => code);
       return { key, codes, element: row(key.replaceAll("_", " "), codes.map(keyName)) };
@@ -27,9 +29,16 @@ export class Legend {
       const names = ["Mouse", ...["ArrowLeft", "ArrowRight"].filter((code) => !(code in controls.bindings)).map(keyName)];
       extras.push(row("look", names));
     }
-    if (controls.num_latents) extras.push(row(`${controls.num_latents} learnt actions`, ["1", "…"]));
+    this.latents = pictures.map((picture, index) => latentRow(index, picture));
+    if (this.latents.length) extras.push(...this.latents);
+    else if (controls.num_latents) extras.push(row(`${controls.num_latents} learnt actions`, ["1", "…"]));
     this.shown = null;
     this.root.replaceChildren(...this.rows.map((one) => one.element), ...extras);
+  }
+
+  /** Light the learnt action that is held, by number; null lights none. */
+  lightLatent(latent) {
+    this.latents.forEach((element, index) => element.classList.toggle("applied", index === latent));
   }
 
   /** Light what is held by the player, and what the frame on show was made with. */
@@ -43,6 +52,17 @@ export class Legend {
       element.classList.toggle("applied", applied.includes(key));
     }
   }
+}
+
+/** What a learnt action was found to do: a strip of frames while it is held, beside its key. */
+function latentRow(index, picture) {
+  const element = row("", [String(index + 1)]);
+  const strip = document.createElement("img");
+  strip.className = "strip";
+  strip.alt = `what learnt action ${index + 1} does, from the same start`;
+  strip.src = `data:image/png;base64,${picture}`;
+  element.firstChild.replaceChildren(strip);
+  return element;
 }
 
 function row(name, caps) {

@@ -39,7 +39,10 @@ const hands = new Hands((values, keyTime) => {
   link.send(CLIENT.INPUT, values);
   if (keyTime !== null) stats.pressed(values.seq, keyTime);
 });
-hands.changed = () => legend.light(hands.held, lastFrame?.keys ?? []);
+hands.changed = () => {
+  legend.light(hands.held, lastFrame?.keys ?? []);
+  legend.lightLatent(hands.latent);
+};
 const devices = new Devices($("stage"), hands, settings);
 const touch = new Touch($("touch"), $("stage"), hands, devices, settings);
 const timeline = new Timeline($("timeline"), {
@@ -47,10 +50,10 @@ const timeline = new Timeline($("timeline"), {
   peek: (branch, index) => link.send(CLIENT.PEEK, { branch, index }),
   seek,
 });
+const dials = new Dials($("dials"), (change) => link.send(CLIENT.TUNE, change));
 const chooser = new PictureChooser($("picture-dialog"), toast, (bytes) => open({ picture: bytes }));
 
 // What the server says
-const dials = new Dials($("dials"), (change) => link.send(CLIENT.TUNE, change));
 
 const on = {
   [SERVER.HELLO](header) {
@@ -88,13 +91,13 @@ const on = {
     recording = header.recording;
     showState();
   },
-  [SERVER.TIMELINE]: (header) => timeline.tell(header),
-  [SERVER.PICTURE]: (_, jpeg) => timeline.preview(jpeg),
-  [SERVER.REPLAY]: (header, bytes) => deliver(bytes, `${header.name}.replay.json`, "application/json"),
   [SERVER.DIALS](header) {
     dials.show(header);
     tuned = header.now;
   },
+  [SERVER.TIMELINE]: (header) => timeline.tell(header),
+  [SERVER.PICTURE]: (_, jpeg) => timeline.preview(jpeg),
+  [SERVER.REPLAY]: (header, bytes) => deliver(bytes, `${header.name}.replay.json`, "application/json"),
   [SERVER.CLIP](header, bytes) {
     $("clip").classList.remove("on");
     download(bytes, `${header.name}.mp4`, "video/mp4");
@@ -219,7 +222,7 @@ function describeWorld(header) {
   $("panes").replaceChildren(...panes.map(([, name]) => Object.assign(document.createElement("span"), { textContent: name })));
   const controls = withoutBrowserKeys(header.controls);
   devices.setControls(controls);
-  legend.setControls(controls);
+  legend.setControls(controls, header.latent_pictures);
   touch.setControls(controls);
   stage.setSize(header.width, header.height);
   chooser.setSize(header.width, header.height);
@@ -384,10 +387,10 @@ Object.defineProperty(window, "__paracosm", {
         p95: stats.quantile(0.95),
         p99: stats.quantile(0.99),
         last: stats.last,
+        tuned,
       };
     },
     get state() {
-        tuned,
       return { state, driver, recording, world, index: timeline.index, branch: timeline.current, held: hands.held };
     },
   },

@@ -1,9 +1,9 @@
 """What writing the cache behind the frame on show is worth: ``python -m benchmarks.overlap --json FILE``.
 
 A world is played with ``overlap`` "none" and "behind" in turns of a few steps, so that a machine that slows
-down slows both. Unpaced for frames a second, the picture compressed after each step as the player does; paced at
-the world's own rate for the time from a control to its picture. Also run on a streamed world's folder:
-``--worlds FOLDER``.
+down slows both. Unpaced for frames a second, the picture compressed after each step as the player does; paced
+at the world's own rate for the time from a control to its picture. A streamed world's folder may be measured
+as well: ``--worlds FOLDER``.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class MaskGITDynamics(Model):
             return self._features(self.stack(x, condition))
         clean, _ = self._enter(past, controls, known)
         both = torch.cat([condition, condition]) if condition is not None else None
-        return self._features(self.stack(torch.cat([clean, x]), both, 2).chunk(2)[1])
+        return self._features(self.stack(torch.cat([clean, x]), both, 2))
 
     def step(self, codes: Codes, controls: Controls, known: Tensor, cache: KVCache) -> Tensor:
         """Logits (b, 1, s, codes) of one new frame; the cache stays as it is.

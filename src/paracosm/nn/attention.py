@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .norm import rms_norm
+from .norm import gained_norm
 from .rope import axis_widths, rotary_table
 
 Table = tuple[Tensor, Tensor]
@@ -57,7 +57,7 @@ class Projections(nn.Module):
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return q, k, v as (..., n, k) from x (..., d); q and k normalised, not rotated."""
         q, k, v = rearrange(self.enter(x), "... (three n k) -> three ... n k", three=3, n=self.heads)
-        return rms_norm(q) * self.query_gain.to(q.dtype), rms_norm(k) * self.key_gain.to(k.dtype), v
+        return gained_norm(q, self.query_gain), gained_norm(k, self.key_gain), v
 
     def join(self, x: Tensor) -> Tensor:
         """Merge heads (..., n, k) and project back to (..., d)."""

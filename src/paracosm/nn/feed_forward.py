@@ -6,6 +6,8 @@ Source: Shazeer 2002.05202, section 2.
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .fused import can_fuse, fused_gate
+
 
 class FeedForward(nn.Module):
     """Gated feed-forward.
@@ -22,5 +24,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., width) to (..., width)."""
-        gate, value = self.enter(x).chunk(2, -1)
+        x = self.enter(x)
+        if can_fuse(x):
+            return self.leave(fused_gate(x))
+        gate, value = x.chunk(2, -1)
         return self.leave(functional.silu(gate) * value)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .fused import can_fuse, fused_norm
+
 EPSILON = 1e-6
 """Added to the mean square; small against any activation we see, large against bf16 underflow."""
 
@@ -38,7 +40,14 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x divided by its root mean square, times the gain."""
-        return functional.rms_norm(x, (x.shape[-1],), self.gain.to(x.dtype), EPSILON)
+        return gained_norm(x, self.gain)
+
+
+def gained_norm(x: Tensor, gain: Tensor) -> Tensor:
+    """Divide by the root mean square over the last axis, times a gain (width,)."""
+    if can_fuse(x):
+        return fused_norm(x, gain, EPSILON)
+    return functional.rms_norm(x, (x.shape[-1],), gain.to(x.dtype), EPSILON)
 
 
 def rms_norm(x: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .fused import can_fuse, fused_rotation
+
 THETA = 100.0
 """Base of the frequencies: windows have tens of positions, not thousands; slow rotations would be wasted."""
 
@@ -45,6 +47,8 @@ def axis_frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """Rotate pairs (i, i + k / 2) of the last axis of x (..., s, k) by the table's angles."""
     cos, sin = (part.to(x.dtype) for part in table)
+    if can_fuse(x):
+        return fused_rotation(x, cos, sin)
     first, second = x.chunk(2, -1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
 

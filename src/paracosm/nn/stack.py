@@ -70,11 +70,16 @@ class SpaceTimeStack(nn.Module):
         self.norm = RMSNorm(config.width)
 
     def forward(self, x: Tensor, condition: Tensor | None = None, num_streams: int = 1) -> Tensor:
-        """Run whole clips (streams b, t, s, d); the clean stream comes first when there are two."""
+        """Run whole clips (streams b, t, s, d); the clean stream comes first when there are two.
+
+        Returns:
+            (b, t, s, d): of two streams the noisy one, which is all that the last block computes.
+        """
         table = self.positions(torch.arange(x.shape[1], device=x.device))
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, condition, table, num_streams, self.window)
-        return self.norm(x)
+        leaves = "noisy" if num_streams == 2 else "all"
+        return self.norm(self.blocks[-1](x, condition, table, num_streams, self.window, 0, leaves))
 
     def step(
         self, x: Tensor, cache: KVCache, condition: Tensor | None = None

@@ -198,7 +198,7 @@ def small(run: Path) -> GenieRecipe:
         data=run / "data" / "train",
         tokenizer_loop=loop,
         actions_loop=replace(loop, num_steps=1500, optim=replace(optim, decay_steps=500)),
-        dynamics_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=400)),
+        dynamics_loop=replace(loop, num_steps=1600, optim=replace(optim, decay_steps=500)),
         batches=(4, 8, 4),
     )
     return GenieRecipe(

@@ -12,6 +12,7 @@ from paracosm.cli.plan_video import describe_video, video_figures
 from paracosm.collect.record import RecordConfig
 from paracosm.core.config import to_json
 from paracosm.core.figures import Figure, make_report
+from paracosm.recipes import gamegen_o
 from paracosm.recipes.cost import (
     HERE,
     Device,
@@ -22,8 +23,11 @@ from paracosm.recipes.cost import (
     play_cost,
     stage_cost,
     token_play_cost,
+    traced_cost,
 )
+from paracosm.recipes.gamegen_o import InstructRecipe
 from paracosm.recipes.genie import GenieRecipe
+from paracosm.recipes.instruct_cost import trace_branch, trace_masked
 from paracosm.recipes.matrix_game2 import PREFIX, find_recipe
 from paracosm.recipes.street import Street
 from paracosm.train.stages.maskgit import ParallelActions
@@ -34,10 +38,12 @@ class PlanCommand:
     """Say what a recipe describes and would cost, without making a weight or reading a recording."""
 
     recipe: Annotated[
-        tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie.NAME,matrix_game2.NAME}")
+        tyro.conf.Positional[str],
+        tyro.conf.arg(metavar="{doom,coinrun,own,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"),
     ]
     """Recipe to plan; the sizes of genie are tiny, small, coinrun_case_study, paper_10b, robotics_2_5b and
-    robotics_tiny; those of matrix_game2 universal, gta_drive, templerun, foundation, small and tiny."""
+    robotics_tiny; those of gamegen_o published, tiny and smoke; those of matrix_game2 universal, gta_drive,
+    templerun, foundation, small and tiny."""
     source: Annotated[str, tyro.conf.arg(name="from")] = ""
     """For own: gym:ID, or a folder of recordings."""
     tiny: bool = False
@@ -56,6 +62,11 @@ def plan(arguments: list[str]) -> None:
         described = find_genie(command.recipe, None, tiny=command.tiny)
         print(f"{describe_genie(described)}\nhours: {device.source}\n")
         show(make_report(command_line("plan", arguments), genie_figures(described, device)), command.json)
+        return
+    if command.recipe.startswith(gamegen_o.PREFIX):
+        told = gamegen_o.find_recipe(command.recipe)
+        print(f"{describe_instruct(told)}\nhours: {device.source}\n")
+        show(make_report(command_line("plan", arguments), instruct_figures(told, device)), command.json)
         return
     if command.recipe.startswith(PREFIX):
         recipe = find_recipe(command.recipe)
@@ -107,6 +118,36 @@ def genie_figures(recipe: GenieRecipe, device: Device) -> dict[str, Figure]:
     tokens = {"plan.dynamics.tokens": _cost(num_tokens(recipe.dynamics), "tokens")}
     data = _data_figures(recipe.recordings, recipe.tokenizer.model)
     return data | _stage_figures(costs, device) | tokens | _play_figures(play) | _sums(costs, device)
+
+
+def describe_instruct(recipe: InstructRecipe) -> str:
+    """Write in words what a recipe of gamegen_o records and trains."""
+    lines = [f"{recipe.name}: {recipe.description}", *_describe_data(recipe.recordings)]
+    for name, config in recipe.stages.items():
+        sizes = ", ".join(
+            f"{key} {_show(value)}" for key, value in to_json(config.model).items() if key != "base"
+        )
+        lines.append(
+            f"  {name}: {config.loop.num_steps:,} steps of {config.loop.accumulate} batches; {sizes}"
+        )
+    play, branch = recipe.play, recipe.branch
+    lines.append(
+        f"  play: {branch.new_frames} new frames after {branch.given_frames}, {len(play.levels)} passes"
+    )
+    return "\n".join(lines)
+
+
+def instruct_figures(recipe: InstructRecipe, device: Device) -> dict[str, Figure]:
+    """Return the figures of a recipe of gamegen_o; the branch's operations include the frozen base's."""
+    made = recipe.tokenizer.model
+    grid = (made.latent_height, made.latent_width)
+    costs = {
+        "tokenizer": stage_cost(recipe.tokenizer),
+        "base": traced_cost(recipe.base, trace_masked(recipe.base, grid)),
+        "branch": traced_cost(recipe.branch, trace_branch(recipe.branch, grid)),
+    }
+    data = _data_figures(recipe.recordings, made)
+    return data | _stage_figures(costs, device) | _sums(costs, device)
 
 
 def _describe_data(recordings: Mapping[str, RecordConfig]) -> list[str]:

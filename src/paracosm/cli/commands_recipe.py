@@ -34,8 +34,10 @@ class RecipeCommand:
     Your own game: paracosm recipe own --from gym:CartPole-v1, or --from a folder of recordings or videos.
     """
 
-    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME}")]
-    """Which pipeline; genie learns its actions from pictures alone."""
+    recipe: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME,gamegen_o.NAME}")
+    ]
+    """Which pipeline; genie learns its actions from pictures alone, gamegen_o follows words."""
     source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
     """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME:
     recordings to take in place of its own."""
@@ -85,6 +87,12 @@ def recipe(arguments: list[str]) -> None:
     progress = stderr_progress()
     if is_genie(command.recipe):
         _walk_genie(command, progress)
+        return
+    if command.recipe.startswith("gamegen_o."):
+        from paracosm.recipes import gamegen_o, gamegen_street
+
+        world = gamegen_street.run_recipe(gamegen_o.find_recipe(command.recipe, command.run), progress)
+        print(f"{world} plays: paracosm play {world}")
         return
     street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=progress)
     world = run_street(street, progress)

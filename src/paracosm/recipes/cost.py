@@ -140,6 +140,10 @@ def stage_cost(config: Any) -> StageCost:
         known = ", ".join(cls.__name__ for cls in _TRACES)
         raise ConfigError(f"{type(config).__name__} cannot be planned; stages that can: {known}")
     found = _trace_by_depth(config, trace) if type(config) in _STACKS else _trace(*trace(config))
+    return _stage_cost(config, found)
+
+
+def _stage_cost(config: Any, found: _Traced) -> StageCost:
     size = found.parameters * FLOAT_BYTES
     # bf16, which auto is on every listed card, halves what is kept for the backward pass; weights, averages
     # and sums stay in float32
@@ -156,6 +160,11 @@ def stage_cost(config: Any) -> StageCost:
             "activations": activations,
         },
     )
+
+
+def traced_cost(config: Any, trace: _Trace) -> StageCost:
+    """Count what a stage costs whose network and batch are brought along as a trace."""
+    return _stage_cost(config, _trace(*trace))
 
 
 def play_cost(tokenizer: TokenizerStageConfig, dynamics: TeacherStageConfig, num_passes: int) -> PlayCost:

@@ -1,0 +1,46 @@
+"""The recipes of gamegen_o fit together, and the published sizes count to what is known of them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from paracosm.core.config import from_json, to_json
+from paracosm.core.errors import ConfigError
+from paracosm.models.dynamics_masked import MaskedDynamics
+from paracosm.models.instruct import InstructNet
+from paracosm.models.text import ENCODERS
+from paracosm.recipes.gamegen_o import RECIPES, find_recipe
+from paracosm.train.stages.instruct import InstructStageConfig
+from paracosm.train.stages.masked import MaskedStageConfig
+
+
+@pytest.mark.parametrize("name", ["tiny", "smoke"])
+def test_the_stages_of_a_recipe_fit_together(name: str, tmp_path: Path) -> None:
+    recipe = find_recipe(f"gamegen_o.{name}", tmp_path)
+    base, branch, made = recipe.base, recipe.branch, recipe.tokenizer.model
+    assert branch.model.base == base.model
+    assert base.model.latent_channels == made.latent_channels
+    assert ENCODERS[base.encoder].width == base.model.text_width
+    assert all(shape.span >= base.text_frames for shape in base.shapes)
+    assert branch.base == base.run / "dynamics"
+    assert {texts.clip_frames for texts in recipe.texts} == {branch.new_frames + 1}
+    assert from_json(MaskedStageConfig, to_json(base)) == base
+    assert from_json(InstructStageConfig, to_json(branch)) == branch
+
+
+def test_the_published_base_has_about_as_many_parameters_as_the_network_it_equals() -> None:
+    recipe = RECIPES["published"](Path("runs"))
+    with torch.device("meta"):
+        base, branch = MaskedDynamics(recipe.base.model), InstructNet(recipe.branch.model)
+    assert base.num_parameters == 1_211_877_520, "Open-Sora 1.2's STDiT3-XL/2 has 1.1 thousand million"
+    assert branch.num_parameters == 727_364_160
+    assert [base.config.attention_of(i) for i in range(4)] == ["space", "time"] * 2
+    assert (len(base.blocks), len(branch.blocks)) == (56, 28)
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r'there is no recipe "gamegen_o\.huge"; choose one of gamegen_o\.published'
+    ):
+        find_recipe("gamegen_o.huge")

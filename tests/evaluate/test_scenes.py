@@ -1,6 +1,7 @@
 """Scenes that ship are drawn again by the true game, whatever its player would do today, and checked."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from paracosm.core.errors import DataError, WorldError
+from paracosm.core.figures import make_report
 from paracosm.evaluate import interaction_cases
 from paracosm.evaluate.bench import Bench, BenchConfig
 from paracosm.evaluate.case_set import SETS, find_case_set, load_case_set
@@ -16,6 +18,7 @@ from paracosm.evaluate.interaction_cases import KINDS as ALL_KINDS
 from paracosm.evaluate.interaction_cases import STRAFE, covered, find_scene
 from paracosm.evaluate.parts.interaction import Interaction
 from paracosm.evaluate.parts.phenomena import Phenomena
+from paracosm.evaluate.report import Page, write_page
 from paracosm.evaluate.rollouts import Subject
 from paracosm.evaluate.runner import run_parts
 from paracosm.evaluate.scenes import SceneSet, load_scenes, write_scenes
@@ -134,6 +137,19 @@ def test_both_splits_of_interaction_and_phenomena_stand_on_lines_of_their_own(
         assert (outcome.figures[name].value, outcome.figures[name].n) == (1.0, count)
     assert outcome.figures["phenomena.door_opens"].n == 2
     assert outcome.figures["unseen.phenomena.door_opens"].n == 1
+
+
+def test_scenes_of_interaction_are_shown_with_and_without_the_key(
+    shipped: SceneSet, kinds: None, tmp_path: Path
+) -> None:
+    parts = [Interaction(num_cases=2, steps=18, num_seeds=2)]
+    outcome = run_parts(parts, bench_config("late", shipped), tmp_path)
+    report = make_report("paracosm evaluate toy", outcome.figures, [0])
+    write_page(tmp_path / "report.html", Page(outcome=outcome, report=report))
+    text = (tmp_path / "report.html").read_text()
+    shown = re.findall(r"(door|jump)/[\w-]+, (?:un)?seen level: gain [\d.]+, triggered under (\d) of 2", text)
+    assert [kind for kind, _ in shown] == ["door", "door", "jump", "jump"]
+    assert "http" not in text
 
 
 def test_a_quick_look_takes_one_scene_of_each_split_and_no_more_than_ship(shipped: SceneSet) -> None:

@@ -5,6 +5,9 @@ This file does NOT know what a page shows.
 
 from __future__ import annotations
 
+import html
+import re
+
 LABELS = {
     "true_game": "true game",
     "copy_last": "last frame copied",
@@ -22,6 +25,7 @@ FAMILIES = {
     "camera": "Camera",
     "distance": "Distances of distributions",
     "interaction": "Interaction",
+    "judged": "Interaction, by a vision model",
     "phenomena": "Phenomena",
     "gameworld": "GameWorld-style card",
     "plug_in": "Networks of the user's own",
@@ -33,11 +37,14 @@ FAMILIES = {
 """Headings for the first words of figures' names."""
 
 HEADLINE = {
+    "tokenizer.psnr_db": "true frames encoded and decoded",
     "fidelity.gain_over_copy_db@16": "above the copied frame after 16 steps",
     "control.keys_share_of_ceiling": "keys obeyed, of the ceiling",
     "control.turn_share_of_ceiling": "turn obeyed, of the ceiling",
     "stability.in_band_share_of_ceiling@120s": "frames in band over two minutes, of the ceiling",
     "stability.places_share@120s": "places visited, of those really visited",
+    "interaction.trigger_rate": "interactions that happen",
+    "memory.score": "of the view still there on coming back",
     "engine.frames_per_second": "frames a second, engine alone",
 }
 """Figures that stand large at the head of the page, with their words."""
@@ -54,12 +61,16 @@ PAGE = """<!doctype html>
   --ink: #e4e8f0; --paper: #14171d; --line: #343a46; --soft: #9aa3b2; --panel: #1c2028;
   --world: #7fa8ff; --true: #58c98a; --copy: #989da8; --shuffled: #f0a94c; --none: #d08be2; --bad: #ff8a80;
 }} }}
-@media print {{ body {{ font-size: 9pt; max-width: none; }} figure, tr {{ break-inside: avoid; }}
-  h2, h3 {{ break-after: avoid; }} }}
+@page {{ size: A4; margin: 14mm 12mm; }}
 * {{ box-sizing: border-box; }}
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem;
   color: var(--ink); background: var(--paper); }}
 h1 {{ font-size: 1.7rem; margin: 0 0 .6rem; }}
+body {{ counter-reset: section; }}
+h2::before {{ counter-increment: section; content: counter(section) "\2002"; color: var(--soft); }}
+ol.contents {{ columns: 15rem; margin: 1rem 0 0; padding-left: 1.6rem; font-size: .9rem; }}
+ol.contents a {{ color: inherit; text-decoration-color: var(--line); }}
+h4 {{ font-size: .95rem; margin: .6rem 0 .2rem; }}
 h2 {{ font-size: 1.2rem; margin: 2.4rem 0 .3rem; padding-bottom: .2rem;
   border-bottom: 2px solid var(--line); }}
 h3 {{ font-size: 1rem; margin: 1.3rem 0 .2rem; }}
@@ -75,7 +86,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 .tiles b {{ font-size: 1.35rem; font-variant-numeric: tabular-nums; }}
 .tiles span {{ font-size: .85rem; line-height: 1.3; }}
 .tiles small {{ color: var(--soft); margin-top: auto; padding-top: .2rem; }}
-table.fixed {{ table-layout: fixed; }}
+table.fixed {{ table-layout: fixed; min-width: 900px; }}
 table.facts th {{ text-align: left; font-weight: 600; padding: .12rem 1.2rem .12rem 0; vertical-align: top;
   white-space: nowrap; color: var(--soft); }}
 table.facts td {{ padding: .12rem 0; overflow-wrap: anywhere; }}
@@ -87,7 +98,7 @@ table.figures th {{ color: var(--soft); font-weight: 600; white-space: normal; v
 table.figures th:first-child, table.figures td:first-child, table.figures .reason {{ text-align: left; }}
 table.figures td.reason {{ white-space: normal; color: var(--soft); }}
 table.figures tr.off td:first-child {{ color: var(--soft); }}
-svg.row {{ display: block; }}
+svg.row {{ display: block; max-width: 100%; }}
 i.arrow {{ font-style: normal; color: var(--soft); padding-left: .35rem; }}
 b.met {{ color: var(--true); }} b.missed {{ color: var(--bad); }} b.dash {{ color: var(--soft); }}
 ul.plain {{ list-style: none; padding: 0; columns: 24rem; margin: 0; }}
@@ -102,10 +113,37 @@ svg .grid {{ stroke: var(--line); }} svg .zero {{ stroke: var(--soft); stroke-da
 svg .axis {{ fill: var(--soft); font-size: 10px; }}
 img {{ image-rendering: pixelated; display: block; margin-bottom: 4px; }}
 code {{ font-size: .9em; }}
-pre.card {{ white-space: pre-wrap; background: var(--panel); padding: .8rem 1rem; font-size: .82rem; }}
+div.card {{ background: var(--panel); padding: .4rem 1rem .6rem; font-size: .88rem; }}
+@media print {{
+  body {{ font-size: 8.5pt; max-width: none; margin: 0; padding: 0; }}
+  figure, tr, .tiles div {{ break-inside: avoid; }} h2, h3, h4, .legend {{ break-after: avoid; }}
+  .wide {{ overflow: visible; }} table.fixed {{ min-width: 0; font-size: 6.6pt; }} img {{ max-width: 100%; }}
+  table.figures th, table.figures td {{ padding: .1rem .25rem; }} ol.contents a {{ text-decoration: none; }}
+  .charts {{ grid-template-columns: repeat(3, 1fr); }}
+}}
 </style>
 <h1>{title}</h1>
 {body}
 </html>
 """
 """The page; ``title`` and ``body`` are markup."""
+
+
+def heading(title: str) -> str:
+    """Head a section; the style numbers it, and :func:`contents` finds it.
+
+    Args:
+        title: plain text.
+    """
+    return f"<h2 id='{_anchor(title)}'>{html.escape(title)}</h2>"
+
+
+def contents(sections: str) -> str:
+    """List the sections that stand in some markup, with links to them; "" for fewer than three."""
+    found = re.findall(r"<h2 id='([^']*)'>(.*?)</h2>", sections)
+    links = "".join(f"<li><a href='#{anchor}'>{title}</a></li>" for anchor, title in found)
+    return f"<ol class='contents'>{links}</ol>" if len(found) > 2 else ""
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

@@ -6,7 +6,8 @@ No network and no script; pictures are embedded, moving ones too. This file does
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import numpy as np
 from paracosm.core.figures import Figure, Report
 from paracosm.core.files import whole_file
 
+from .card_page import card_markup
 from .charts import ROW_WIDTH, Line, difference_picture, legend, line_chart, row_picture
 from .compare import DIFFERENCE
-from .page_style import FAMILIES, HEADLINE, LABELS, PAGE
+from .page_style import FAMILIES, HEADLINE, LABELS, PAGE, contents, heading
 from .parts.short import VARIANTS
-from .report_clips import long_strips, short_clips
+from .report_clips import long_strips, scene_strips, short_clips
 from .runner import LEAST_COVERAGE, Outcome
 from .tally import UNSEEN
 from .targets import Target
@@ -60,9 +62,12 @@ def write_page(path: Path, page: Page) -> None:
         DataError: when it cannot be written.
     """
     info = page.outcome.bench.info
-    body = [_verdict(page), _headline(page), _facts(page), _targets(page), *_tables(page), _curves(page)]
-    body += [short_clips(page.outcome), long_strips(page.outcome), _not_ok(page), _card(page)]
-    text = PAGE.format(title=html.escape(f"{info.name}, measured"), body="\n".join(filter(None, body)))
+    head = [_verdict(page), _headline(page), _facts(page)]
+    body = [_targets(page), *_tables(page), _curves(page), short_clips(page.outcome)]
+    body += [scene_strips(page.outcome), long_strips(page.outcome), _not_ok(page), _card(page)]
+    sections = "\n".join(filter(None, body))
+    parts = [*filter(None, head), contents(sections), sections]
+    text = PAGE.format(title=html.escape(f"{info.name}, measured"), body="\n".join(parts))
     with whole_file(path) as temporary:
         temporary.write_text(text)
 
@@ -139,7 +144,7 @@ def _targets(page: Page) -> str:
         return ""
     items = "".join(f"<li>{_mark(target, page)} {html.escape(str(target))}</li>" for target in page.targets)
     note = "A dash marks what was not measured."
-    return f"<h2>Targets</h2><p class='note'>{note}</p><ul class='plain'>{items}</ul>"
+    return f"{heading('Targets')}<p class='note'>{note}</p><ul class='plain'>{items}</ul>"
 
 
 def _mark(target: Target, page: Page) -> str:
@@ -158,7 +163,7 @@ def _tables(page: Page) -> list[str]:
     differences = {name: figures.pop(name) for name in list(figures) if name.startswith(DIFFERENCE)}
     unseen = {name: figures.pop(name) for name in list(figures) if name.startswith(UNSEEN)}
     found = [
-        "<h2>Figures</h2><p class='note'>95 % intervals by bootstrap over cases, resampled whole. The "
+        heading("Figures") + "<p class='note'>95 % intervals by bootstrap over cases, resampled whole. The "
         "picture in each row sets the value and its interval among the same figure of the anchors, on an "
         "axis of its own; an arrow says which way is better.</p>",
         legend({"world": "this world", **{name: LABELS[name] for name in VARIANTS}}),
@@ -170,18 +175,18 @@ def _tables(page: Page) -> list[str]:
     for family, group in families.items():
         found.append(f"<h3>{html.escape(FAMILIES.get(family, family))}</h3>{_table(group)}")
     if unseen:
-        found.append("<h2>Levels that the world never saw</h2>" + _table(unseen, UNSEEN))
+        found.append(heading("Levels that the world never saw") + _table(unseen, UNSEEN))
     if differences:
-        title = html.escape(f"This world minus {page.against}")
+        title = heading(f"This world minus {page.against}")
         note = "Paired over the cases that both judged. An interval that leaves out nought is a difference."
-        found.append(f"<h2>{title}</h2><p class='note'>{note}</p>{_difference_table(differences)}")
+        found.append(f"{title}<p class='note'>{note}</p>{_difference_table(differences)}")
     return found
 
 
 def _table(figures: Mapping[str, Figure], prefix: str = "") -> str:
     shown = VARIANTS if any(figure.anchors for figure in figures.values()) else ()
     head = "".join(f"<th>{html.escape(LABELS[name])}</th>" for name in shown)
-    rows = "".join(_row(name.removeprefix(prefix), figure, shown) for name, figure in figures.items())
+    rows = "".join(_rows({name.removeprefix(prefix): one for name, one in figures.items()}, shown))
     return (
         f"<div class='wide'><table class='figures fixed'>{_columns(len(shown))}<tr><th>figure</th><th></th>"
         f"<th>value</th><th>95 %</th><th>unit</th><th>n</th>{head}</tr>{rows}</table></div>"
@@ -189,16 +194,31 @@ def _table(figures: Mapping[str, Figure], prefix: str = "") -> str:
 
 
 def _columns(num_anchors: int) -> str:
-    """Give every table the same widths, so that the eye can run down the page."""
-    widths = (300, ROW_WIDTH + 12, 84, 160, 76, 52, *(70,) * num_anchors)
-    return "<colgroup>" + "".join(f"<col style='width:{width}px'>" for width in widths) + "</colgroup>"
+    """Give every table the same widths, in shares of the page, so that the eye can run down it."""
+    widths = (300, ROW_WIDTH + 12, 84, 160, 100, 52, *(70,) * num_anchors)
+    shares = [100 * width / sum(widths) for width in widths]
+    return "<colgroup>" + "".join(f"<col style='width:{share:.2f}%'>" for share in shares) + "</colgroup>"
+
+
+def _rows(figures: Mapping[str, Figure], shown: Sequence[str]) -> Iterator[str]:
+    """A row for each figure; neighbours that were not computed for one reason share theirs."""
+    for (status, reason), group in itertools.groupby(
+        figures.items(), lambda item: (item[1].status, item[1].reason)
+    ):
+        if status == "ok":
+            yield from (_row(name, figure, shown) for name, figure in group)
+        else:
+            names = ", ".join(html.escape(name) for name, _ in group)
+            why = html.escape(f"{status}: {reason}")
+            yield (
+                f"<tr class='off'><td colspan='2'>{names}</td>"
+                f"<td class='reason' colspan='{4 + len(shown)}'>{why}</td></tr>"
+            )
 
 
 def _row(name: str, figure: Figure, shown: Sequence[str]) -> str:
+    assert figure.value is not None
     label = f"<td>{html.escape(name)}{_arrow(figure)}</td>"
-    if figure.value is None:
-        reason = html.escape(f"{figure.status}: {figure.reason}")
-        return f"<tr class='off'>{label}<td class='reason' colspan='{5 + len(shown)}'>{reason}</td></tr>"
     alone = all(value is None for value in figure.anchors.values())
     chart = "" if alone else row_picture(float(figure.value), figure.ci95, figure.anchors)
     values = [chart, f"<b>{_number(figure.value)}</b>", _interval(figure), html.escape(figure.unit)]
@@ -245,7 +265,8 @@ def _curves(page: Page) -> str:
         return ""
     names = {"world": "this world", **{name: LABELS[name] for name in VARIANTS}}
     return (
-        "<h2>Over time</h2><p class='note'>First by how far ahead, with 95 % intervals shaded. Then what "
+        heading("Over time")
+        + "<p class='note'>First by how far ahead, with 95 % intervals shaded. Then what "
         "each second of free play shows, mean over the runs with their range shaded, beside the frames that "
         f"players really saw under the same controls.</p>{legend(names)}"
         f"<div class='charts'>{''.join(charts)}</div>"
@@ -324,10 +345,10 @@ def _not_ok(page: Page) -> str:
         for (part, status, reason), keys in reasons.items()
     )
     head = "<tr><th>part</th><th>status</th><th>units</th><th class='reason'>why</th></tr>"
-    return f"<h2>What did not run</h2><table class='figures'>{head}{rows}</table>"
+    return f"{heading('What did not run')}<table class='figures'>{head}{rows}</table>"
 
 
 def _card(page: Page) -> str:
     if not page.card:
         return ""
-    return f"<h2>Model card</h2><pre class='card'>{html.escape(page.card)}</pre>"
+    return f"{heading('Model card')}<div class='card'>{card_markup(page.card)}</div>"

@@ -159,7 +159,7 @@ def test_a_quick_look_takes_one_scene_of_each_split_and_no_more_than_ship(shippe
     assert list(Bench(bench_config("oracle", None)).scenes(DOOR, 2)) == ["door/0", "door/1"]
 
 
-@pytest.mark.parametrize("game", ["coinrun"])
+@pytest.mark.parametrize("game", ["doom", "coinrun"])
 def test_the_scenes_that_ship_cover_their_game_and_meet_no_training_seed(game: str) -> None:
     folder = find_case_set(f"game:{game}")
     assert folder is not None

@@ -11,14 +11,16 @@ from safetensors.torch import load_file
 
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.run_dir import RunDir
-from paracosm.curate.captions import INS_FIELDS, UNCHANGED
+from paracosm.curate.captions import FIELDS, INS_FIELDS, UNCHANGED
 from paracosm.data.reader import Dataset
 from paracosm.data.text_store import read_texts
+from paracosm.data.writer import write_labels
 from paracosm.models.base import weights_hash
 from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.train.stages import encode_texts, instruct, masked
 from paracosm.train.stages.instruct import ConditionShares
+from tests.shapes_world import record_shapes
 
 from .instruct_stages import FRAMES, GIVEN, NEW, instruct_config, masked_config, prepare
 
@@ -48,6 +50,23 @@ def test_texts_tell_of_the_clip_that_begins_at_their_row(root: Path) -> None:
         with pytest.raises(DataError, match="has no text for a clip from frame"):
             texts.number(episode.name, episode.num_frames - NEW, "light")
     assert told > 5
+
+
+def test_captions_that_were_exported_with_the_clips_are_taken_too(tmp_path: Path) -> None:
+    dataset = record_shapes(tmp_path / "data", num_episodes=1, max_steps=6)
+    name = dataset.episodes[0].name
+    columns = {field: [f"{field} of a person"] * dataset.episodes[0].num_frames for field in FIELDS}
+    write_labels(tmp_path / "data", "captions", 1, name, columns)
+    config = encode_texts.EncodeTextsStageConfig(
+        data=tmp_path / "data", encoder="hashed_words", clip_frames=3, source="labels"
+    )
+    folder = encode_texts.main(config)
+    dataset = Dataset(tmp_path / "data")
+    texts = read_texts(dataset, encode_texts.text_key("hashed_words", "labels", 3), dataset.episodes)
+    assert texts.texts[texts.number(name, 2, "light")] == "light of a person"
+    before = (folder / "states.npy").stat().st_mtime_ns
+    assert encode_texts.main(config) == folder
+    assert (folder / "states.npy").stat().st_mtime_ns == before, "what is there stays"
 
 
 def test_free_words_leave_out_what_stays_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""What a masked base and its branch describe and would cost: the traces that :mod:`.cost` counts.
+"""What a masked base and its branch describe and would cost: as traces to be counted.
 
 This file does NOT make a weight or read a recording.
 """

@@ -23,7 +23,6 @@ from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
 from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import is_video_world
-from paracosm.core.world import WorldInfo
 from paracosm.core.world_spec import (
     WEIGHTS_FILE,
     PlayDefaults,
@@ -42,6 +41,7 @@ from .neural_base import (
     NeuralBase,
     Overlap,
     check_knobs,
+    describe,
     offer_levels,
     open_worker,
     tune_levels,
@@ -122,15 +122,11 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         check_window(spec.sizes.window, settings.window, settings.sink)
         weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
         parts = (spec.parts.tokenizer, spec.parts.dynamics)
-        about = WorldInfo(
+        about = describe(
+            spec,
             name=name or f"model:{folder}",
-            fps=spec.fps,
-            height=spec.height,
-            width=spec.width,
-            controls=spec.controls,
             starts=("seed", "image", "clip"),
             engine=f"{backend.runtime}, weights {weights}",
-            description=spec.description,
             details={
                 "tokens_per_frame": spec.sizes.tokens_per_frame,
                 "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
@@ -178,7 +174,7 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         self._fill_ring(self._ring.entries)
 
     def _begin(
-        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
     ) -> tuple[np.ndarray, NeuralMoment]:
         vectors = self._spec.controls.to_vectors(controls)
         if start is None:

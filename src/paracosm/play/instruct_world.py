@@ -17,14 +17,24 @@ from typing import Any, Literal
 import numpy as np
 
 from paracosm.core.controls import IDLE, Control
-from paracosm.core.errors import ConfigError, ControlError, WorldError
+from paracosm.core.errors import ControlError, WorldError
 from paracosm.core.extras import need
 from paracosm.core.instruct_spec import InstructPlay, load_instruct_spec, load_instruct_starts
 from paracosm.core.instructions import parse_instruction
 from paracosm.core.rng import stream
-from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
+from paracosm.core.tuning import CacheAction, Dials, Tuning
+from paracosm.core.world_spec import WEIGHTS_FILE
 from paracosm.models.rollout import check_levels
 
+from .neural_base import (
+    Moment,
+    NeuralBase,
+    check_knobs,
+    control_of_block,
+    describe,
+    offer_levels,
+    tune_levels,
+)
 from .weights import count_parameters
 
 
@@ -43,20 +53,14 @@ class InstructEngineConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        if self.levels:
-            check_levels(self.levels)
-        if self.guidance < 0.0:
-            raise ConfigError(f"guidance {self.guidance:g} is negative; use 1 for plain play or more")
+        check_knobs(self.levels, self.guidance, self.num_threads)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class InstructMoment:
-    """Everything that makes the next frames; never changed.
+class InstructMoment(Moment):
+    """Everything that makes the next frames.
 
     Attributes:
-        weights: hashes of the networks that made it.
-        seed: of the noise.
-        play: passes and guidance in use.
         networks: state of the networks.
         frames: made and not yet shown, uint8 (h, w, 3).
         clip: number of the next clip.
@@ -66,9 +70,6 @@ class InstructMoment:
         since: controls of the steps after the one that decided it.
     """
 
-    weights: str
-    seed: int
-    play: InstructPlay
     networks: Any
     frames: tuple[np.ndarray, ...] = ()
     clip: int = 0
@@ -78,7 +79,7 @@ class InstructMoment:
     since: tuple[Control, ...] = ()
 
 
-class InstructWorld:
+class InstructWorld(NeuralBase[Any, InstructMoment]):
     """A world that follows keys, words and video prompts; see :class:`paracosm.core.world.World`.
 
     Args:
@@ -98,69 +99,42 @@ class InstructWorld:
         self._starts = load_instruct_starts(folder, spec)
         need("torch", "train")
         module = importlib.import_module("paracosm.play.backends.torch_instruct")
-        self._player: Any = module.open_player(folder, spec, config.num_threads)
-        self._play = replace(
+        player: Any = module.open_player(folder, spec, config.num_threads)
+        settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
             guidance=config.guidance or spec.play.guidance,
         )
-        check_levels(self._play.levels)
+        check_levels(settings.levels)
         self._steered = config.branch == "on"
         parts = [part for part in (spec.parts.tokenizer, spec.parts.base, spec.parts.branch) if part]
-        self._weights = "-".join(part.weights for part in parts)
-        self._parameters = sum(count_parameters(folder / part.folder / "model.safetensors") for part in parts)
-        self._name = name or f"model:{folder}"
-        self._moment: InstructMoment | None = None
-        self._frame: Frame | None = None
-
-    @property
-    def info(self) -> WorldInfo:
-        """What this world is."""
-        spec, player = self._spec, self._need_player()
-        return WorldInfo(
-            name=self._name,
-            fps=spec.fps,
-            height=spec.height,
-            width=spec.width,
-            controls=spec.controls,
+        weights = "-".join(part.weights for part in parts)
+        about = describe(
+            spec,
+            name=name or f"model:{folder}",
             starts=("seed", "image", "clip", "prompt"),
-            engine=f"{player.runtime}, weights {self._weights}",
-            description=spec.description,
+            engine=f"{player.runtime}, weights {weights}",
             details={
-                "denoise_steps": len(self._play.levels),
                 "frames_per_block": spec.new_frames,
                 "tokens_per_frame": player.tokens,
-                "parameters": self._parameters,
+                "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
                 "backend": "torch",
             },
         )
+        super().__init__(about, weights, player, settings)
 
-    def reset(
-        self,
-        seed: int = 0,
-        start: np.ndarray | None = None,
-        controls: Sequence[Control] = (),
-        prompt: str | None = None,
-    ) -> Frame:
-        """Begin again: from words, a picture or a clip; without any the seed picks one of the world's own.
-
-        The first frame is the last of the start, as the decoder shows it. Words are drawn by the base alone.
-
-        Raises:
-            WorldError: for a negative seed, a start of another size, or a prompt beside a start.
-            ControlError: for a start control that is not offered, or a prompt with an unknown field.
-        """
-        check_start(self.info, start, controls, prompt)
-        if seed < 0:
-            raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
+    def _begin(
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
+    ) -> tuple[np.ndarray, InstructMoment]:
+        """Begin from words, which the base alone draws, or from a start."""
         if prompt is not None and start is not None:
             raise WorldError("a prompt and a start were both given; begin from one of them")
-        player, spec = self._need_player(), self._spec
+        player, spec = self._need_networks(), self._spec
         if prompt is not None:
             said = parse_instruction(prompt, spec.prompt_fields, spec.unchanged)
             shape = (spec.given_frames + spec.new_frames, *player.latent_shape)
             noise = stream(seed, "prompt").standard_normal(shape, np.float32)
-            image, networks = player.imagine(said, noise, self._play)
+            image, networks = player.imagine(said, noise, self._settings)
         else:
             if start is None:
                 chosen = int(stream(seed, "start").integers(len(self._starts)))
@@ -169,56 +143,32 @@ class InstructWorld:
                 clip = start if start.ndim == 4 else start[None]
                 rows = spec.controls.to_vectors(controls)
             image, networks = player.begin(clip, rows)
-        self._moment = InstructMoment(
-            weights=self._weights, seed=seed, play=self._play, networks=networks, said={}
+        return image, InstructMoment(
+            weights=self._weights, seed=seed, settings=self._settings, networks=networks, said={}
         )
-        self._frame = _show(image, 0)
-        return self._frame
 
-    def step(self, control: Control) -> Frame:
-        """Return the next frame; when it begins a clip, make that clip under this control first.
-
-        Raises:
-            ControlError: when the control is not offered, a field is not known, or a guide does not fit.
-            WorldError: before reset or after close.
-        """
+    def _next(
+        self, moment: InstructMoment, control: Control, index: int
+    ) -> tuple[np.ndarray, InstructMoment]:
+        """Return the next frame; when it begins a clip, make that clip under this control first."""
         self._spec.controls.check(control)
-        self._need_player()
-        moment, shown = self._moment, self._frame
-        if moment is None or shown is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
         moment = self._listen(replace(moment, since=(*moment.since, _hands(control))), control)
         if not moment.frames:
             moment = self._make(moment)
         image, *rest = moment.frames
-        self._moment = replace(moment, frames=tuple(rest))
-        self._frame = _show(image, shown.index + 1)
-        return self._frame
+        return image, replace(moment, frames=tuple(rest))
 
-    def snapshot(self) -> Snapshot:
-        """Return the complete state."""
-        if self._moment is None or self._frame is None:
-            raise WorldError(f"{self._name} has not begun; call reset first")
-        return Snapshot(world=self._name, frame=self._frame, payload=self._moment)
+    def _count_passes(self) -> int:
+        return len(self._settings.levels)
 
-    def restore(self, snapshot: Snapshot) -> Frame:
-        """Go to a snapshot of this world, also one that another copy of it took; settings included.
+    def _offer(self) -> Dials:
+        return replace(offer_levels(self._settings, self._spec.play), cache=())
 
-        Raises:
-            WorldError: when it belongs to another world or to other weights.
-        """
-        check_snapshot(self.info, snapshot)
-        moment = snapshot.payload
-        if not isinstance(moment, InstructMoment) or moment.weights != self._weights:
-            raise WorldError(
-                f"the snapshot was taken with other weights of {self._name}; it cannot go on with these"
-            )
-        self._moment, self._play, self._frame = moment, moment.play, snapshot.frame
-        return snapshot.frame
+    def _tuned(self, tuning: Tuning) -> InstructPlay:
+        return tune_levels(self._settings, self._spec.play.levels, tuning)
 
-    def close(self) -> None:
-        """Let go of the networks."""
-        self._player, self._moment, self._frame = None, None, None
+    def _with_past(self, moment: InstructMoment, action: CacheAction) -> InstructMoment:
+        raise AssertionError(f"{action} is not on offer")
 
     def _listen(self, moment: InstructMoment, control: Control) -> InstructMoment:
         """Take in words, which stand, and a guide, which waits for the next clip."""
@@ -239,8 +189,8 @@ class InstructWorld:
         return moment
 
     def _make(self, moment: InstructMoment) -> InstructMoment:
-        player, spec = self._need_player(), self._spec
-        control = _decide(moment)
+        player, spec = self._need_networks(), self._spec
+        control = control_of_block(moment.decided, moment.since)
         said = moment.said or dict.fromkeys(spec.fields[1:], spec.unchanged)
         if spec.parts.branch is None:
             said = moment.said  # the base was trained on what clips show, and on nothing said
@@ -249,7 +199,7 @@ class InstructWorld:
         )
         numbers = spec.controls.to_vectors([control])[0]
         frames, networks = player.next(
-            moment.networks, said, numbers, moment.guide, noise, moment.play, self._steered
+            moment.networks, said, numbers, moment.guide, noise, self._settings, self._steered
         )
         return replace(
             moment,
@@ -261,26 +211,7 @@ class InstructWorld:
             since=(),
         )
 
-    def _need_player(self) -> Any:
-        if self._player is None:
-            raise WorldError(f"{self._name} is closed; open it again")
-        return self._player
-
 
 def _hands(control: Control) -> Control:
     """Keys and turn of a control."""
     return Control(control.keys, control.look)
-
-
-def _decide(moment: InstructMoment) -> Control:
-    """The control of a new clip: what is held now, taps since the last one, and the mean turn."""
-    newest = moment.since[-1]
-    pressed = {key for control in moment.since for key in control.keys - moment.decided.keys}
-    yaw, pitch = np.mean([control.look for control in moment.since], axis=0).tolist()
-    return Control(newest.keys | pressed, (yaw, pitch))
-
-
-def _show(image: np.ndarray, index: int) -> Frame:
-    image = np.ascontiguousarray(image)
-    image.flags.writeable = False
-    return Frame(image=image, index=index)

@@ -8,20 +8,22 @@ network, backend or browser.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from paracosm.core.controls import Control
+from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.instruct_spec import InstructPlay
 from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import VideoPlay
 from paracosm.core.world import (
     Frame,
     Snapshot,
+    Start,
     WorldInfo,
     check_begun,
     check_open,
@@ -100,7 +102,7 @@ class NeuralBase(ABC, Generic[Networks, Kept]):
             raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
         self._need_networks()
         self._settle()
-        image, self._moment = self._begin(seed, start, controls)
+        image, self._moment = self._begin(seed, start, controls, prompt)
         self._frame = _show(image, 0)
         return self._frame
 
@@ -176,7 +178,7 @@ class NeuralBase(ABC, Generic[Networks, Kept]):
 
     @abstractmethod
     def _begin(
-        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
     ) -> tuple[np.ndarray, Kept]:
         """Return the first picture and the state after it; all has been checked but the controls."""
 
@@ -221,7 +223,60 @@ class NeuralBase(ABC, Generic[Networks, Kept]):
         return check_open(self._about, self._networks)
 
 
-Settings = TypeVar("Settings", PlayDefaults, VideoPlay)
+class Described(Protocol):
+    """What the world.json of every kind of neural world says."""
+
+    @property
+    def fps(self) -> float:
+        """Steps a second."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame."""
+        ...
+
+    @property
+    def controls(self) -> ControlSpace:
+        """What the player may do."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """One or two sentences for people."""
+        ...
+
+
+def describe(
+    spec: Described,
+    *,
+    name: str,
+    starts: tuple[Start, ...],
+    engine: str,
+    details: Mapping[str, str | int | float],
+    latent_pictures: tuple[bytes, ...] = (),
+) -> WorldInfo:
+    """Say what a neural world is, from its world.json and what only its networks know."""
+    return WorldInfo(
+        name=name,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        controls=spec.controls,
+        starts=starts,
+        engine=engine,
+        description=spec.description,
+        details=details,
+        latent_pictures=latent_pictures,
+    )
+
+
+Settings = TypeVar("Settings", PlayDefaults, VideoPlay, InstructPlay)
 
 
 def with_levels(settings: Settings, levels: Sequence[float]) -> Settings:
@@ -275,7 +330,7 @@ def tune_levels(settings: Settings, own: Sequence[float], tuning: Tuning) -> Set
     return with_guidance(settings, tuning.guidance) if tuning.guidance else settings
 
 
-def offer_levels(settings: PlayDefaults | VideoPlay, own: PlayDefaults | VideoPlay) -> Dials:
+def offer_levels(settings: Settings, own: Settings) -> Dials:
     """Say what of a denoising world may be tuned, and how it stands."""
     return Dials(
         passes=tuple(sorted({*PASSES, len(own.levels), len(settings.levels)})),
@@ -283,6 +338,20 @@ def offer_levels(settings: PlayDefaults | VideoPlay, own: PlayDefaults | VideoPl
         cache=("drop", "rebuild"),
         now=Tuning(passes=len(settings.levels), levels=settings.levels, guidance=settings.guidance),
     )
+
+
+def control_of_block(decided: Control, since: Sequence[Control]) -> Control:
+    """The control of a block of frames: what is held now, taps since the last one, and the mean turn.
+
+    Args:
+        decided: the control of the block before.
+        since: controls of the steps after the one that decided it; the newest asks for this block.
+    """
+    if not since:  # a block of the start picture alone is followed by another at once
+        return decided
+    pressed = {key for control in since for key in control.keys - decided.keys}
+    yaw, pitch = np.mean([control.look for control in since], axis=0).tolist()
+    return Control(since[-1].keys | pressed, (yaw, pitch))
 
 
 def check_knobs(levels: Sequence[float], guidance: float, num_threads: int) -> None:

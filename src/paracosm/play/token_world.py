@@ -21,10 +21,9 @@ from paracosm.core.extras import need
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import TokenWorldSpec, load_token_spec, load_token_starts, read_action_pictures
 from paracosm.core.tuning import CacheAction, Dials, Tuning
-from paracosm.core.world import WorldInfo
 from paracosm.core.world_spec import WEIGHTS_FILE
 
-from .neural_base import PASSES, Moment, NeuralBase
+from .neural_base import PASSES, Moment, NeuralBase, describe
 from .weights import count_parameters
 
 
@@ -84,15 +83,11 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         self._tokens: int = player.tokens
         weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
         parts = (spec.parts.tokenizer, spec.parts.dynamics)
-        about = WorldInfo(
+        about = describe(
+            spec,
             name=name or f"model:{folder}",
-            fps=spec.fps,
-            height=spec.height,
-            width=spec.width,
-            controls=spec.controls,
             starts=("seed", "image", "clip"),
             engine=f"{player.runtime}, weights {weights}",
-            description=spec.description,
             details={
                 "tokens_per_frame": player.tokens,
                 "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
@@ -111,7 +106,7 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         self._settings = self._check_passes(num_passes)
 
     def _begin(
-        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
     ) -> tuple[np.ndarray, TokenMoment]:
         if start is None:
             chosen = int(stream(seed, "start").integers(len(self._starts.frames)))

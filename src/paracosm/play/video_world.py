@@ -22,7 +22,6 @@ from paracosm.core.controls import IDLE, Control
 from paracosm.core.rng import stream
 from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import VideoPlay, load_pictures, load_video_spec
-from paracosm.core.world import WorldInfo
 from paracosm.core.world_spec import WEIGHTS_FILE
 from paracosm.models.rollout import check_levels
 
@@ -32,6 +31,8 @@ from .neural_base import (
     NeuralBase,
     Overlap,
     check_knobs,
+    control_of_block,
+    describe,
     offer_levels,
     open_worker,
     tune_levels,
@@ -121,15 +122,11 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
         )
         check_levels(settings.levels)
         weights = spec.parts.dynamics.weights
-        about = WorldInfo(
+        about = describe(
+            spec,
             name=name or f"model:{folder}",
-            fps=spec.fps,
-            height=spec.height,
-            width=spec.width,
-            controls=spec.controls,
             starts=("seed", "image"),
             engine=f"{player.runtime}, weights {weights}",
-            description=spec.description,
             details={
                 "frames_per_block": player.block_frames,
                 "tokens_per_frame": player.tokens_per_latent,
@@ -164,7 +161,7 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
         self._settings = with_guidance(self._settings, guidance)
 
     def _begin(
-        self, seed: int, start: np.ndarray | None, controls: Sequence[Control]
+        self, seed: int, start: np.ndarray | None, controls: Sequence[Control], prompt: str | None
     ) -> tuple[np.ndarray, VideoMoment]:
         if start is None:
             start = self._pictures[int(stream(seed, "start").integers(len(self._pictures)))]
@@ -226,7 +223,7 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
     def _dream(self, moment: VideoMoment) -> VideoMoment:
         """Make the next block's latents under the controls given since the last."""
         player, spec = self._need_networks(), self._spec
-        control = self._decide(moment)
+        control = control_of_block(moment.decided, moment.since)
         numbers = np.concatenate(spec.actions.numbers(control, spec.controls.look_limit))
         first, last = player.rows_of_block(moment.block)
         # what lay ahead of the newest frame was held over; from there on the new control holds
@@ -268,12 +265,3 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
         # the first latent frame is the start picture, which reset has shown
         shown = () if is_start else tuple(frames)
         return replace(moment, latents=tuple(rest), decoder=decoder, frames=shown)
-
-    def _decide(self, moment: VideoMoment) -> Control:
-        """The control of a new block: what is held now, taps since the last one, and the mean turn."""
-        if not moment.since:  # a block of the start picture alone is followed by another at once
-            return moment.decided
-        newest = moment.since[-1]
-        pressed = {key for control in moment.since for key in control.keys - moment.decided.keys}
-        yaw, pitch = np.mean([control.look for control in moment.since], axis=0).tolist()
-        return Control(newest.keys | pressed, (yaw, pitch))

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ from paracosm.core.progress import ProgressMaker, no_progress
 from .footage import Source, find_sources
 from .handed_in import add_handed_in
 from .probe import NoVideoError
+from .remote import RemoteFolder
 from .stages import SOURCE_STAGES, CurateConfig, run_stage, stage_keys
 from .store import ScoreStore
 
@@ -101,14 +103,25 @@ def run(
         MissingPackageError: when a stage needs a package that is not installed.
     """
     store = ScoreStore(config.out)
+    if config.origin:
+        RemoteFolder(config.origin).fetch(config.folder)
     sources = find_sources(config.folder, config.game)
     with store.lock():
+        mirror = RemoteFolder(config.mirror) if config.mirror else None
+        if mirror is not None:
+            mirror.fetch(config.out)
         save_config(config, config.out / CONFIG_FILE)
-        outcomes = list(_run_all(sources, config, progress))
+        outcomes = []
+        for outcome in _run_all(sources, config, progress):
+            outcomes.append(outcome)
+            if mirror is not None and outcome.seconds:
+                mirror.put(config.out)
         outcomes.sort(key=lambda outcome: outcome.source)
         _write_outcomes(sources, outcomes, config)
         if encoder is not None or judge is not None:
             add_handed_in(config, encoder, judge, progress)
+        if mirror is not None:
+            mirror.put(config.out)
     return outcomes
 
 
@@ -280,9 +293,14 @@ def _log(config: CurateConfig, outcome: Outcome) -> None:
 
 def stage_speeds(config: CurateConfig) -> dict[str, float]:
     """Return frames a processor second of each stage, from the log; {} when nothing was logged."""
+    return stage_speeds_of(config.out)
+
+
+def stage_speeds_of(out: Path) -> dict[str, float]:
+    """Return frames a processor second of each stage, from the log of a curated folder."""
     frames: dict[str, int] = {}
     seconds: dict[str, float] = {}
-    path = config.out / LOG_FILE
+    path = out / LOG_FILE
     if not path.exists():
         return {}
     for line in path.read_text().splitlines():

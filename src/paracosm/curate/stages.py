@@ -34,6 +34,12 @@ class CurateConfig:
     """Game of the videos that lie in no folder of their own; duplicates are sought within a game."""
     workers: int = 2
     """Processes that read sources at the same time."""
+    origin: str = ""
+    """Object-store address of the videos, e.g. s3://bucket/videos; what folder lacks is fetched from there
+    first."""
+    mirror: str = ""
+    """Object-store address of the scores: finished tables are taken from there and put there, source by
+    source, so that another machine goes on."""
     probe: probe.ProbeConfig = field(default_factory=probe.ProbeConfig)
     """What a file must be."""
     measure: measure.MeasureConfig = field(default_factory=measure.MeasureConfig)

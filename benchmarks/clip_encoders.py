@@ -1,6 +1,7 @@
 """Which frozen encoder of clips orders known faults by their strength, on recordings of a real game.
 
     python -m benchmarks.clip_encoders RECORDINGS/train RECORDINGS/held_out --other RECORDINGS/unseen
+    python -m benchmarks.clip_encoders ... --clips 160 --encoders statistics --faults "blur, pixels"  # a look
 
 Real clips are blurred, made noisy, frozen, shuffled in time, slowed, greyed, smeared, shifted in time, and
 mixed with clips of another level; each set of 1,024 is held against 1,024 untouched real clips. Features are
@@ -19,9 +20,10 @@ from torch.nn import functional
 from paracosm.core.rng import stream
 from paracosm.data.reader import Dataset
 from paracosm.evaluate.metrics.clip_features import CLIP_FRAMES, clip_statistics
-from paracosm.evaluate.metrics.distances import frechet_distance, kernel_distance
+from paracosm.evaluate.metrics.distances import LEAST_CLIPS, frechet_distance, kernel_distance
 
-NUM_CLIPS = 1024
+LEAST_LOOK = 130
+"""Fewest clips of a look: both spreads of 64 directions need twice as many."""
 LAG = 4
 CHANNELS = (24, 48, 64)
 KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3))
@@ -42,6 +44,10 @@ def cut_clips(path: Path, count: int, name: str) -> np.ndarray:
         episode = episodes[index]
         places = np.sort(generator.permutation(episode.num_frames - frames + 1)[:each])
         clips += [episode.read_frames(int(first), int(first) + frames) for first in places]
+    if len(clips) < count:
+        raise SystemExit(
+            f"{path} holds {len(clips)} clips of {frames} frames, {count} are needed; record more"
+        )
     return np.stack(clips[:count])
 
 
@@ -201,28 +207,34 @@ def table(features: dict[str, dict[str, np.ndarray]]) -> list[str]:
     ]
     for name, sets in features.items():
         for kind, make in (("principal", principal), ("random", random_directions)):
-            if not {"fit", "reference", "real"} <= set(sets):
-                continue
-            project = make(sets["fit"])
-            reference = project(sets["reference"])
-            floor = frechet_distance(project(sets["real"]), reference)
-            least = kernel_distance(project(sets["real"]), reference)
-            lines.append(f"| {name} | {kind} | none (floor) | 1.00 = {floor:.3f} | {least:.4f} | |")
-            faults: dict[str, list[tuple[str, float, float]]] = {}
-            for key, values in _mixed(sets).items():
-                fault, _, strength = key.partition(":")
-                one = project(values)
-                pair = frechet_distance(one, reference) / floor, kernel_distance(one, reference)
-                faults.setdefault(fault, []).append((strength, *pair))
-            for fault, rows in faults.items():
-                strengths = " / ".join(row[0] for row in rows)
-                far = " / ".join(f"{row[1]:.2f}" for row in rows)
-                kernel = " / ".join(f"{row[2]:.4f}" for row in rows)
-                rises = _rises([1.0, *(row[1] for row in rows)]) and _rises(
-                    [least, *(row[2] for row in rows)]
-                )
-                answer = "yes" if rises else "no"
-                lines.append(f"| {name} | {kind} | {fault}: {strengths} | {far} | {kernel} | {answer} |")
+            lines += [f"| {name} | {kind} | {row}" for row in _rows(sets, make(sets["fit"]))]
+    return lines
+
+
+def _rows(sets: dict[str, np.ndarray], project: Encoder) -> list[str]:
+    reference = project(sets["reference"])
+    count = len(reference)
+
+    def distances(values: np.ndarray) -> tuple[float, float]:
+        one = project(values)
+        return (
+            frechet_distance(one, reference, least_clips=count),
+            kernel_distance(one, reference, least_clips=count),
+        )
+
+    floor, least = distances(sets["real"])
+    lines = [f"none (floor) | 1.00 = {floor:.3f} | {least:.4f} | |"]
+    faults: dict[str, list[tuple[str, float, float]]] = {}
+    for key, values in _mixed(sets).items():
+        fault, _, strength = key.partition(":")
+        far, kernel = distances(values)
+        faults.setdefault(fault, []).append((strength, far / floor, kernel))
+    for fault, rows in faults.items():
+        strengths = " / ".join(row[0] for row in rows)
+        far = " / ".join(f"{row[1]:.2f}" for row in rows)
+        kernel = " / ".join(f"{row[2]:.4f}" for row in rows)
+        rises = _rises([1.0, *(row[1] for row in rows)]) and _rises([least, *(row[2] for row in rows)])
+        lines.append(f"{fault}: {strengths} | {far} | {kernel} | {'yes' if rises else 'no'} |")
     return lines
 
 
@@ -235,47 +247,69 @@ def _mixed(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     faulty = {key: values for key, values in sets.items() if ":" in key}
     if "other" in sets:
         for share in (0.25, 0.5, 1.0):
-            count = int(share * NUM_CLIPS)
+            count = int(share * len(sets["other"]))
             faulty[f"another level, share:{share:g}"] = np.concatenate(
                 [sets["other"][:count], sets["real"][count:]]
             )
     return faulty
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reference", type=Path, help="recordings for the reference and the directions")
-    parser.add_argument("held_out", type=Path, help="recordings that are made faulty")
-    parser.add_argument("--other", type=Path, help="recordings of another level, of the same frame size")
-    parser.add_argument("--features", type=Path, default=Path("clip_features.npz"), help="kept features")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    real = cut_clips(arguments.reference, 2 * NUM_CLIPS, "reference")
-    held_out = cut_clips(arguments.held_out, NUM_CLIPS, "held out")
-    plain: dict[str, Callable[[], np.ndarray]] = {
-        "reference": lambda: real[:NUM_CLIPS, :CLIP_FRAMES],
-        "fit": lambda: real[NUM_CLIPS:, :CLIP_FRAMES],
+def sets_of(arguments: argparse.Namespace) -> dict[str, Callable[[], np.ndarray]]:
+    """Every set of clips by name, cut when it is asked for; the real ones are read at once."""
+    count = arguments.clips
+    real = cut_clips(arguments.reference, 2 * count, "reference")
+    held_out = cut_clips(arguments.held_out, count, "held out")
+    sets: dict[str, Callable[[], np.ndarray]] = {
+        "reference": lambda: real[:count, :CLIP_FRAMES],
+        "fit": lambda: real[count:, :CLIP_FRAMES],
         "real": lambda: held_out[:, :CLIP_FRAMES],
         f"late by frames:{LAG}": lambda: held_out[:, LAG:],
     }
     if arguments.other:
-        plain["other"] = lambda: cut_clips(arguments.other, NUM_CLIPS, "other")[:, :CLIP_FRAMES]
-    for fault, strengths in FAULTS.items():
-        for strength, make in strengths.items():
-            plain[f"{fault}:{strength}"] = lambda make=make: make(held_out[:, :CLIP_FRAMES])
+        sets["other"] = lambda: cut_clips(arguments.other, count, "other")[:, :CLIP_FRAMES]
+    for fault in arguments.faults:
+        for strength, make in FAULTS[fault].items():
+            sets[f"{fault}:{strength}"] = lambda make=make: make(held_out[:, :CLIP_FRAMES])
+    return sets
+
+
+def encode(arguments: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
+    """Features of every set by encoder; those that were kept are not made again."""
     kept = dict(np.load(arguments.features)) if arguments.features.exists() else {}
-    for name, clips in plain.items():
-        missing = [encoder for encoder in ENCODERS if f"{encoder}|{name}" not in kept]
+    if any(len(values) != arguments.clips for values in kept.values()):
+        raise SystemExit(f"{arguments.features} holds features of another number of clips; name another file")
+    features: dict[str, dict[str, np.ndarray]] = {encoder: {} for encoder in arguments.encoders}
+    for name, clips in sets_of(arguments).items():
+        missing = [encoder for encoder in arguments.encoders if f"{encoder}|{name}" not in kept]
         if missing:
             cut = clips()
             kept |= {f"{encoder}|{name}": ENCODERS[encoder](cut) for encoder in missing}
             np.savez_compressed(arguments.features, **kept)
             print(name, flush=True)
-    features: dict[str, dict[str, np.ndarray]] = {}
-    for key, values in kept.items():
-        encoder, _, name = key.partition("|")
-        features.setdefault(encoder, {})[name] = values
-    print("\n".join(table(features)))
+        for encoder in arguments.encoders:
+            features[encoder][name] = kept[f"{encoder}|{name}"]
+    return features
+
+
+def main(words: list[str] | None = None) -> None:
+    """Encode, compare, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reference", type=Path, help="recordings for the reference and the directions")
+    parser.add_argument("held_out", type=Path, help="recordings that are made faulty")
+    parser.add_argument("--other", type=Path, help="recordings of another level, of the same frame size")
+    parser.add_argument("--features", type=Path, default=Path("clip_features.npz"), help="kept features")
+    parser.add_argument("--clips", type=int, default=LEAST_CLIPS, help="clips of each set; fewer for a look")
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    arguments = parser.parse_args(words)
+    if arguments.clips < LEAST_LOOK:
+        parser.error(f"{arguments.clips} clips are too few even for a look; give {LEAST_LOOK} or more")
+    torch.set_num_threads(1)
+    print("\n".join(table(encode(arguments))))
+    if arguments.clips < LEAST_CLIPS:
+        print(f"\n{arguments.clips} clips: a look; {LEAST_CLIPS} are needed to cite a distance")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ KERNEL_DEGREE = 3
 
 
 def frechet_distance(
-    first: np.ndarray, second: np.ndarray, most_features: int | None = MOST_FEATURES
+    first: np.ndarray,
+    second: np.ndarray,
+    most_features: int | None = MOST_FEATURES,
+    least_clips: int | None = None,
 ) -> float:
     """Fréchet distance of two Gaussians fitted to features: |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½).
 
@@ -32,6 +35,7 @@ def frechet_distance(
         second: (n, d) of the other, of the same number.
         most_features: widest features taken; None for any, where the floor stands beside the value and the
             measure is known by its width (FVD).
+        least_clips: fewest clips taken, LEAST_CLIPS without it; fewer are for a look that nobody cites.
 
     Returns:
         0 and up, squared feature units; lower is better. Biased upward: compare with the floor.
@@ -41,7 +45,7 @@ def frechet_distance(
 
     Source: Heusel et al., "GANs trained by a two time-scale update rule", 2017, equation 6.
     """
-    one, two = _check_sets(first, second, most_features)
+    one, two = _check_sets(first, second, most_features, least_clips)
     gap = one.mean(axis=0) - two.mean(axis=0)
     cov_one, cov_two = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
     root = _square_root(cov_one)
@@ -52,12 +56,13 @@ def frechet_distance(
     return max(0.0, float(value))
 
 
-def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
+def kernel_distance(first: np.ndarray, second: np.ndarray, least_clips: int | None = None) -> float:
     """Squared maximum mean discrepancy with the kernel (x·y / d + 1)³, unbiased: 0 on average for equal sets.
 
     Args:
         first: (n, d) features of one set, n >= 1,024, d <= 64; best of about unit variance.
         second: (n, d) of the other, of the same number.
+        least_clips: as for :func:`frechet_distance`.
 
     Returns:
         Lower is better; equal distributions give 0 on average, so that values slightly below 0 happen.
@@ -67,7 +72,7 @@ def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
 
     Source: Bińkowski et al., "Demystifying MMD GANs", 2018, equation 4 and section 4.
     """
-    one, two = _check_sets(first, second)
+    one, two = _check_sets(first, second, MOST_FEATURES, least_clips)
     return _unbiased(_kernel(one, one), _kernel(two, two), _kernel(one, two))
 
 
@@ -128,7 +133,10 @@ def _square_root(matrix: np.ndarray) -> np.ndarray:
 
 
 def _check_sets(
-    first: np.ndarray, second: np.ndarray, most_features: int | None = MOST_FEATURES
+    first: np.ndarray,
+    second: np.ndarray,
+    most_features: int | None = MOST_FEATURES,
+    least_clips: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     if first.ndim != 2 or first.shape != second.shape:
         raise DataError(
@@ -136,10 +144,11 @@ def _check_sets(
             "give two sets (clips, features) of one number and width"
         )
     clips, width = first.shape
-    if clips < LEAST_CLIPS:
+    least = LEAST_CLIPS if least_clips is None else least_clips
+    if clips < least:
         raise DataError(
             f"{clips} clips are too few for a distance of distributions, "
-            f"whose bias would drown the difference; give at least {LEAST_CLIPS} on each side"
+            f"whose bias would drown the difference; give at least {least} on each side"
         )
     if most_features is not None and width > most_features:
         raise DataError(

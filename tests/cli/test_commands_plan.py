@@ -21,3 +21,8 @@ def test_what_is_no_recipe_or_device_is_refused(capsys):
     assert 'there is no recipe "quake"; choose one of doom, coinrun, own' in capsys.readouterr().err
     assert main(["plan", "doom", "--device", "moon"]) == 2
     assert 'there is no device "moon"' in capsys.readouterr().err
+
+
+def test_curating_has_a_plan_of_its_own(capsys):
+    assert main(["plan", "curate", "--videos", "10"]) == 0
+    assert "10 videos of 30 minutes at 24 frames/s" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import tyro
 
 from paracosm.cli.arguments import File, command_line, parse, show, stderr_progress
 from paracosm.cli.commands_recipe import find_genie, find_street, is_genie
+from paracosm.cli.plan_curate import plan_curate
 from paracosm.cli.plan_video import describe_video, video_figures
 from paracosm.collect.record import RecordConfig
 from paracosm.core.config import to_json
@@ -35,7 +36,10 @@ from paracosm.train.stages.maskgit import ParallelActions
 
 @dataclass(frozen=True, kw_only=True)
 class PlanCommand:
-    """Say what a recipe describes and would cost, without making a weight or reading a recording."""
+    """Say what a recipe describes and would cost, without making a weight or reading a recording.
+
+    paracosm plan curate tells what curating a set of videos would cost; it has options of its own.
+    """
 
     recipe: Annotated[
         tyro.conf.Positional[str],
@@ -56,6 +60,9 @@ class PlanCommand:
 
 def plan(arguments: list[str]) -> None:
     """Run ``paracosm plan``."""
+    if arguments[:1] == ["curate"]:
+        plan_curate(arguments[1:])
+        return
     command = parse(PlanCommand, arguments, "paracosm plan")
     device = find_device(command.device)
     if is_genie(command.recipe):

@@ -16,7 +16,7 @@ from paracosm.collect.games.counting import CountingConfig, CountingWorld
 from paracosm.collect.record import RecordConfig, _is_alive, lock_folder, record, rerender
 from paracosm.core.controls import Control
 from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, WorldError
-from paracosm.core.world import Frame, World
+from paracosm.core.world import Frame, World, WorldInfo
 from paracosm.data import Dataset
 from paracosm.worlds import make_policy, open_world
 
@@ -125,6 +125,17 @@ def test_the_recipe_holds_the_whole_config(tmp_path: Path) -> None:
     assert recipe.config == dataclasses.asdict(world_config)
     assert dataset.episodes[0].num_frames == 13
     rerender(dataset.episodes[0], open_world)
+
+
+def test_a_world_that_does_not_repeat_itself_is_not_played_again(tmp_path: Path) -> None:
+    class Wavering(CountingWorld):
+        @property
+        def info(self) -> WorldInfo:
+            return dataclasses.replace(super().info, details={"repeats": "no"})
+
+    episode = record(make_config(tmp_path), open_world, make_policy).episodes[0]
+    with pytest.raises(DataError, match=r"game:counting does not repeat itself; its frames are the data"):
+        rerender(episode, lambda name, config=None: Wavering())
 
 
 def test_a_frame_that_plays_differently_is_found(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from paracosm.core.errors import BusyError, ConfigError, DataError, WorldError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream, sub_seed
-from paracosm.core.world import Policy, World
+from paracosm.core.world import REPEATS, Policy, World
 from paracosm.data.format import EPISODE_FILE, EPISODES_FOLDER, FrameEncoding, recipe_to_json
 from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
@@ -200,7 +200,8 @@ def rerender(episode: EpisodeRef, open_world: ConfiguredOpener) -> None:
         open_world: opens worlds.
 
     Raises:
-        DataError: when the engine is another version, or a frame differs; names the first one.
+        DataError: when the engine is another version, the world does not repeat itself, or a frame differs;
+            names the first one.
     """
     recipe = episode.recipe
     frames = episode.frames
@@ -209,6 +210,11 @@ def rerender(episode: EpisodeRef, open_world: ConfiguredOpener) -> None:
             raise DataError(
                 f"{episode.path} was recorded with {recipe.engine}, here is {world.info.engine}; "
                 "install that version to play it again"
+            )
+        if world.info.details.get(REPEATS) == "no":
+            raise DataError(
+                f"{episode.path} cannot play again to the same bytes: {recipe.world} does not repeat itself; "
+                "its frames are the data, keep them"
             )
         for index, frame in enumerate(play_recipe(world, recipe, episode.controls)):
             if not np.array_equal(frame.image, frames[index]):

@@ -18,6 +18,10 @@ from paracosm.core.errors import WorldError
 Start = Literal["seed", "image", "clip", "prompt"]
 """What a world can begin from."""
 
+REPEATS = "repeats"
+"""Name in ``WorldInfo.details``: "no" for a world in which the same seed and controls do not give the same
+bytes, such as a captured game; absent everywhere else."""
+
 _Held = TypeVar("_Held")
 
 

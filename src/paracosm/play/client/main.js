@@ -217,9 +217,9 @@ function describeWorld(header) {
     engine: header.engine,
   };
   const cells = Object.entries(details).filter(([name, value]) => value !== "" && !/^pane_|^resolution$/.test(name));
-  $("world-details").replaceChildren(...cells.flatMap(([name, value]) => detail(name.replaceAll("_", " "), String(value))));
-  const panes = Object.entries(header.details).filter(([name]) => name.startsWith("pane_"));
-  $("panes").replaceChildren(...panes.map(([, name]) => Object.assign(document.createElement("span"), { textContent: name })));
+  $("world-details").replaceChildren(...cells.flatMap(([name, value]) => detail(name.replaceAll("_", " "), typeof value === "number" ? value.toLocaleString("en") : value)));
+  const panes = paneNames(Object.keys(header.details).filter((name) => name.startsWith("pane_")).map((name) => header.details[name]));
+  $("panes").replaceChildren(...panes.map((name) => Object.assign(document.createElement("span"), { textContent: name })));
   const controls = withoutBrowserKeys(header.controls);
   devices.setControls(controls);
   legend.setControls(controls, header.latent_pictures);
@@ -237,6 +237,12 @@ function describeWorld(header) {
   document.querySelector("[name=pace][value='1']").checked = true;
   showWorldChoice();
   writeAddress(header.name, header.seed);
+}
+
+/** Side by side: what each is in a word, or its name where two would bear the same word. */
+function paneNames(names) {
+  const words = names.map((name) => ({ game: "the true game", model: "the dream" })[name.split(":")[0]] ?? name);
+  return new Set(words).size === words.length ? words : names;
 }
 
 function showWorldChoice() {

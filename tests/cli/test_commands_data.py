@@ -4,6 +4,7 @@ import pytest
 from paracosm.cli.main import main
 from paracosm.core.figures import read_report
 from paracosm.data.reader import Dataset
+from tests.collect.made_logs import vpt_line, write_vpt
 
 SMALL = ["--num-episodes", "2", "--policy", "sticky", "--max-steps", "8", "--workers", "1"]
 
@@ -58,3 +59,20 @@ def test_a_folder_of_videos_is_imported(tmp_path, capsys):
     assert "1 episodes, 6 frames; controls are not known" in capsys.readouterr().out
     assert main(["import", str(tmp_path / "nothing"), "--out", str(tmp_path / "out"), *sizes]) == 2
     assert "holds no video" in capsys.readouterr().err
+
+
+def test_foreign_logs_come_in_with_a_report_of_what_has_no_name(tmp_path, capsys):
+    pytest.importorskip("cv2")
+    lines = [vpt_line(step, keyboard__keys=["key.keyboard.g"] if step < 3 else []) for step in range(60)]
+    write_vpt(tmp_path / "in", lag=1, lines=lines)
+    words = ["import", str(tmp_path / "in"), "--format", "vpt", "--out", str(tmp_path / "out")]
+    words += ["--height", "48", "--width", "96", "--fps", "20"]
+    assert main(words) == 2
+    assert "turn 1 frame(s) after its controls" in capsys.readouterr().err
+    assert main([*words, "--shift-controls", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "1 episodes, 59 frames of log:vpt" in said
+    assert "not among the keys, kept in inputs.jsonl: key.keyboard.g (3)" in said
+    assert "alignment: best lag 0 in 1 of 1 episodes with turns" in said
+    assert main(["info", str(tmp_path / "out")]) == 0
+    assert "alignment  best lag 0 in 1 of 1 episodes" in capsys.readouterr().out

@@ -51,7 +51,7 @@ class EpisodeClock:
     def look(self, image: np.ndarray) -> None:
         """Take the next frame, uint8 (h, w, 3) RGB."""
         cv2 = need("cv2", "curate")
-        rows, columns = small_size(*image.shape[:2], self._config.small_width)
+        rows, columns = small_size(image.shape[0], image.shape[1], self._config.small_width)
         grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
         if grey.shape != (rows, columns):
             grey = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA)

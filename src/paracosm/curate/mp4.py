@@ -24,7 +24,7 @@ class Mp4Writer:
 
     def __init__(self, target: str | IO[bytes], fps: float, interval: int = 15) -> None:
         self._av = need("av", "video")
-        self._container = self._av.open(target, "w", format="mp4")
+        self._container: Any = self._av.open(target, "w", format="mp4")
         self._rate = Fraction(fps).limit_denominator(1001)
         self._interval = interval
         self._track: Any = None

@@ -193,7 +193,11 @@ def find_spec(name: str) -> WorldSpec | None:
 
 
 def _title(name: str) -> str:
-    return Path(name.rpartition(":")[2]).name.capitalize()
+    """A word for a world; recipes put worlds into folders called "world", told apart by the folder above."""
+    path = Path(name.rpartition(":")[2])
+    if path.name == "world" and path.parent.name:
+        path = path.parent
+    return path.name.capitalize()
 
 
 def _serve(command: PlayCommand, opener: WorldChooser) -> None:

@@ -131,7 +131,7 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
                 "frames_per_block": player.block_frames,
                 "tokens_per_frame": player.tokens_per_latent,
                 "parameters": count_parameters(folder / spec.parts.dynamics.folder / WEIGHTS_FILE),
-                "backend": player.runtime,
+                "backend": "torch",
             },
         )
         super().__init__(about, weights, player, settings)

@@ -40,6 +40,17 @@ def test_clips_are_shown_where_another_part_asked_for_longer_cases(held_out: Dat
     assert "Worst cases first" in (tmp_path / "report.html").read_text()
 
 
+def test_the_page_counts_the_cases_that_were_played_and_not_those_that_were_chosen(
+    held_out: Dataset, tmp_path: Path
+) -> None:
+    parts = [Short(num_cases=5, steps=18)]
+    outcome = run_parts(parts, toy_config("oracle", held_out.episodes), tmp_path / "out", limit=2)
+    write_page(tmp_path / "report.html", page_of(outcome))
+    text = (tmp_path / "report.html").read_text()
+    assert "2 on seen levels" in text
+    assert 'counter(section) ". "' in text
+
+
 def test_figures_that_were_not_computed_for_one_reason_share_a_row(held_out: Dataset, tmp_path: Path) -> None:
     outcome = run_parts([Short(num_cases=1, steps=18)], toy_config("oracle", held_out.episodes), tmp_path)
     figures = {

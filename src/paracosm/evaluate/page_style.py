@@ -67,7 +67,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem au
   color: var(--ink); background: var(--paper); }}
 h1 {{ font-size: 1.7rem; margin: 0 0 .6rem; }}
 body {{ counter-reset: section; }}
-h2::before {{ counter-increment: section; content: counter(section) "\2002"; color: var(--soft); }}
+h2::before {{ counter-increment: section; content: counter(section) ". "; color: var(--soft); }}
 ol.contents {{ columns: 15rem; margin: 1rem 0 0; padding-left: 1.6rem; font-size: .9rem; }}
 ol.contents a {{ color: inherit; text-decoration-color: var(--line); }}
 h4 {{ font-size: .95rem; margin: .6rem 0 .2rem; }}
@@ -89,11 +89,13 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 table.fixed {{ table-layout: fixed; min-width: 900px; }}
 table.facts th {{ text-align: left; font-weight: 600; padding: .12rem 1.2rem .12rem 0; vertical-align: top;
   white-space: nowrap; color: var(--soft); }}
-table.facts td {{ padding: .12rem 0; overflow-wrap: anywhere; }}
+table.facts td:first-child:not(:last-child) {{ padding-right: 1.2rem; color: var(--soft); }}
+table.facts td {{ vertical-align: top; padding: .12rem 0; overflow-wrap: anywhere; }}
 table.figures {{ width: 100%; font-size: .88rem; }}
 table.figures th, table.figures td {{ text-align: right; padding: .18rem .5rem;
   border-bottom: 1px solid var(--line); white-space: nowrap; }}
 table.figures td:first-child {{ overflow-wrap: anywhere; white-space: normal; }}
+table.fixed td:nth-child(5) {{ white-space: normal; }}
 table.figures th {{ color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }}
 table.figures th:first-child, table.figures td:first-child, table.figures .reason {{ text-align: left; }}
 table.figures td.reason {{ white-space: normal; color: var(--soft); }}

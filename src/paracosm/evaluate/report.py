@@ -113,13 +113,14 @@ def _headline(page: Page) -> str:
 
 def _facts(page: Page) -> str:
     info, report = page.outcome.bench.info, page.report
-    splits = list(page.outcome.bench.splits().values())
+    played = {one.unit.case for results in page.outcome.results.values() for one in results}
+    splits = [split for name, split in page.outcome.bench.splits().items() if name in played]
     counts = {split: splits.count(split) for split in dict.fromkeys(splits)}
+    played_from = ", ".join(f"{n} on {split.replace('_', ' ')}s" for split, n in counts.items())
     rows = {
         "world": f"{info.name}, {info.engine or 'engine unknown'}",
         "picture": f"{info.height} x {info.width} pixels, {info.fps:g} steps a second",
-        "cases": f"{page.cases}; "
-        + ", ".join(f"{n} {split.replace('_', ' ')}" for split, n in counts.items()),
+        "cases": "; ".join(filter(None, [page.cases, played_from])),
         "noise seeds": ", ".join(map(str, report.seeds)),
         "versions": ", ".join(f"{name} {version}" for name, version in page.versions.items()),
         "machine": f"{report.hardware.get('cpu', 'unknown')}, {report.hardware.get('cores', '?')} cores, "

@@ -231,7 +231,7 @@ def _load(plug_in: PlugIn) -> Any:
     try:
         return torch.jit.load(str(plug_in.file), map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].partition(". ")[0]
         raise DataError(
             f"{plug_in.file} is no TorchScript ({reason}); a plug-in has {KNOWN['pairs']}; or "
             f"{KNOWN['clips']}"

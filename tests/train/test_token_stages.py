@@ -16,6 +16,7 @@ from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.nn.quantize import VQConfig
 from paracosm.recipes import genie
 from paracosm.recipes.genie import GenieRecipe
+from paracosm.train.precision import autocast
 from paracosm.train.stages import encode_codes, latent_actions, maskgit, tokenizer_vq
 from paracosm.train.stages.maskgit import MaskGITStage, ParallelActions, RecordedControls, infer_actions
 from tests.train.datasets import HEIGHT, WIDTH, record_counting
@@ -94,7 +95,7 @@ def test_stored_codes_are_those_of_the_whole_episode(walked: GenieRecipe, data: 
     episode = Dataset(data).episodes[0]
     stored = encode_codes.open_codes(Dataset(data), folder).read(episode)
     tokenizer = TokenizerVQ.load(folder)
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+    with autocast("auto", "cpu"), torch.no_grad():
         whole = tokenizer.encode(to_pixels(torch.from_numpy(episode.frames[None].copy())))
     assert stored.dtype == "uint16"
     assert torch.equal(torch.from_numpy(stored.reshape(len(stored), -1).astype("int64")), whole[0])
@@ -110,6 +111,19 @@ def test_actions_of_an_episode_in_pieces_are_those_in_one(
     assert whole.shape == (episode.num_frames - 1,)
     monkeypatch.setattr(maskgit, "PIECE_FRAMES", 5)
     assert infer_actions(model, episode, tokenizer).tolist() == whole.tolist()
+
+
+def test_actions_are_found_once_and_read_when_a_run_goes_on(
+    walked: GenieRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = MaskGITStage(walked.dynamics).vectors
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the actions were found already")
+
+    monkeypatch.setattr(maskgit, "infer_actions", refuse)
+    for one, two in zip(first, MaskGITStage(walked.dynamics).vectors, strict=True):
+        assert (one == two).all()
 
 
 @pytest.mark.parametrize("past", ["masked", "clean"])

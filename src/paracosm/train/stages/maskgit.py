@@ -23,8 +23,10 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
 from paracosm.data.clips import control_rows, select_episodes
+from paracosm.data.latents import LatentStore
 from paracosm.data.pieces import CutKind, FrameClips
 from paracosm.data.reader import Dataset, EpisodeRef
+from paracosm.models.base import weights_hash
 from paracosm.models.dynamics_flow import shift_controls
 from paracosm.models.dynamics_maskgit import MaskGITDynamics, MaskGITDynamicsConfig
 from paracosm.models.latent_actions import CodeInput, LatentActions, LatentActionsConfig
@@ -158,7 +160,10 @@ class MaskGITStage:
             return
         dynamics.set_actions(model.quantizer.lookup(torch.arange(sizes.num_actions)))
         vectors = dynamics.actions.numpy()
-        self.vectors = tuple(vectors[infer_actions(model, episode, self.tokenizer)] for episode in episodes)
+        store = open_actions(dataset, actions.model, config.tokenizer)
+        self.vectors = tuple(
+            vectors[keep_actions(store, model, episode, self.tokenizer)] for episode in episodes
+        )
 
     def batch(self, step: int, part: int, count: int) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
         """Return codes (b, t, s), the actions that led to each frame (b, t, a), and where they are from."""
@@ -249,6 +254,21 @@ def infer_actions(model: LatentActions, episode: EpisodeRef, tokenizer: Tokenize
 
     # One frame more than the encoder looks back, because a piece has no action before its first frame.
     return run_in_pieces(np.ascontiguousarray(episode.frames), find, PIECE_FRAMES, lead + 1)[1:]
+
+
+def open_actions(dataset: Dataset, model: Path, tokenizer: Path) -> LatentStore:
+    """Open the latent actions of a dataset under a latent action model, which may see a tokenizer's codes."""
+    return LatentStore(dataset, f"{weights_hash(model)}-{weights_hash(tokenizer)}", (1,), "uint16")
+
+
+def keep_actions(
+    store: LatentStore, model: LatentActions, episode: EpisodeRef, tokenizer: TokenizerVQ
+) -> np.ndarray:
+    """Latent actions of an episode, found once by :func:`infer_actions`: a run that goes on reads them."""
+    if not store.has(episode):
+        found = infer_actions(model, episode, tokenizer)
+        store.write(episode, np.concatenate([[0], found])[:, None])  # no action led to the first frame
+    return store.read(episode)[1:, 0].astype(np.int64)
 
 
 def check_codes(tokenizer: TokenizerVQ, model: MaskGITDynamicsConfig, name: Path) -> None:

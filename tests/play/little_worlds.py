@@ -9,6 +9,7 @@ import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import WorldError
+from paracosm.core.tuning import Dials, Tuning
 from paracosm.core.world import Frame, Snapshot, World, WorldInfo, WorldOpener, check_snapshot, check_start
 
 KEYS = ("forward", "back", "left", "right", "jump")
@@ -120,6 +121,36 @@ class InexactWorld(ShowingWorld):
         frame = super().step(control)
         frame.image[2, 0, 2] = len(self.seen) % 256
         return frame
+
+
+class TunedWorld(ShowingWorld):
+    """Shows its passes and guidance in the picture; dropping or rebuilding the past leaves a mark."""
+
+    now = Tuning(passes=2, guidance=1.0)
+    mark = 0
+
+    @property
+    def dials(self) -> Dials:
+        return Dials(passes=(1, 2, 4), guidance=(1.0, 2.0), cache=("drop", "rebuild"), now=self.now)
+
+    def tune(self, tuning: Tuning) -> None:
+        self.now = Tuning(
+            passes=tuning.passes or self.now.passes, guidance=tuning.guidance or self.now.guidance
+        )
+        self.mark += {"keep": 0, "drop": 1, "rebuild": 10}[tuning.cache]
+
+    def step(self, control: Control) -> Frame:
+        frame = super().step(control)
+        frame.image[3, :3, 2] = self.now.passes, round(10 * self.now.guidance), self.mark
+        return frame
+
+    def snapshot(self) -> Snapshot:
+        kept = super().snapshot()
+        return Snapshot(world=kept.world, frame=kept.frame, payload=(self.now, self.mark))
+
+    def restore(self, snapshot: Snapshot) -> Frame:
+        self.now, self.mark = snapshot.payload
+        return super().restore(snapshot)
 
 
 class RoomWorld:

@@ -10,7 +10,6 @@ import pytest
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, DataError, WorldError
 from paracosm.core.tuning import Dials, Tuning
-from paracosm.core.world import Frame, Snapshot
 from paracosm.play.beside import Beside
 from paracosm.play.engine import EngineConfig, NeuralWorld, open_model_world
 from paracosm.play.neural_base import spread_levels
@@ -18,38 +17,8 @@ from paracosm.play.replay import Verdict, load_replay
 from paracosm.play.session import Session
 from paracosm.play.takes import Take
 from tests import tiny
-from tests.play.little_worlds import FakeClock, ShowingWorld, opener
+from tests.play.little_worlds import FakeClock, ShowingWorld, TunedWorld, opener
 from tests.play.test_session import drive, images
-
-
-class TunedWorld(ShowingWorld):
-    """Shows its passes and guidance in the picture; dropping or rebuilding the past leaves a mark."""
-
-    now = Tuning(passes=2, guidance=1.0)
-    mark = 0
-
-    @property
-    def dials(self) -> Dials:
-        return Dials(passes=(1, 2, 4), guidance=(1.0, 2.0), cache=("drop", "rebuild"), now=self.now)
-
-    def tune(self, tuning: Tuning) -> None:
-        self.now = Tuning(
-            passes=tuning.passes or self.now.passes, guidance=tuning.guidance or self.now.guidance
-        )
-        self.mark += {"keep": 0, "drop": 1, "rebuild": 10}[tuning.cache]
-
-    def step(self, control: Control) -> Frame:
-        frame = super().step(control)
-        frame.image[3, :3, 2] = self.now.passes, round(10 * self.now.guidance), self.mark
-        return frame
-
-    def snapshot(self) -> Snapshot:
-        kept = super().snapshot()
-        return Snapshot(world=kept.world, frame=kept.frame, payload=(self.now, self.mark))
-
-    def restore(self, snapshot: Snapshot) -> Frame:
-        self.now, self.mark = snapshot.payload
-        return super().restore(snapshot)
 
 
 def make_session(**kwargs: object) -> Session:

@@ -49,6 +49,13 @@ GAMES = {
         "paracosm.collect.explorers.coinrun",
         "CoinRunExplorer",
     ),
+    "minetest": _Game(
+        "paracosm.collect.games.minetest",
+        "MinetestWorld",
+        "MinetestConfig",
+        "paracosm.collect.explorers.minetest",
+        "MinetestExplorer",
+    ),
     "counting": _Game("paracosm.collect.games.counting", "CountingWorld", "CountingConfig"),
 }
 
@@ -57,9 +64,10 @@ def open_world(name: str, config: Any = None) -> World:
     """Open a world.
 
     Args:
-        name: "model:NAME" or "model:PATH" (a neural world), "game:doom", "game:coinrun", "game:counting",
-            "gym:ENVIRONMENT-ID" (a Gymnasium environment with pixels), "replay:PATH#3" (episode 3 of a
-            recording), "socket:HOST:PORT" or "socket:unix:/path" (an engine that serves its world there).
+        name: "model:NAME" or "model:PATH" (a neural world), "game:doom", "game:coinrun", "game:minetest",
+            "game:counting", "gym:ENVIRONMENT-ID" (a Gymnasium environment with pixels), "replay:PATH#3"
+            (episode 3 of a recording), "socket:HOST:PORT" or "socket:unix:/path" (an engine that serves its
+            world there).
         config: the world's own config, as its dataclass or as the JSON values of one; None takes the
             defaults.
 

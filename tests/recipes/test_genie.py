@@ -137,11 +137,14 @@ def test_the_street_leads_from_pictures_to_a_dynamics(pictures: Path) -> None:
     chosen = name_keys(recipe, folder, pictures)
     held = np.concatenate([episode.control_vectors for episode in Dataset(pictures).episodes]).any(0)
     assert set(chosen) == {key for key, ever in zip(info.controls.keys, held, strict=False) if ever}
-    world = open_model_world(str(folder))
-    assert world.info.controls.keys == tuple(chosen)
-    world.close()
     with Image.open(draw_actions(folder, num_steps=4)) as picture:
         assert picture.height > 6 * info.height  # a row for each of six actions
+    world = open_model_world(str(folder))
+    assert world.info.controls.keys == tuple(chosen)
+    bindings = {code: key for code, key in info.controls.bindings.items() if key in chosen}
+    assert world.info.controls.bindings == bindings  # so the page's keys reach them
+    assert len(world.info.latent_pictures) == 6
+    world.close()
 
 
 def test_a_named_recipe_takes_recordings_that_are_there_already(pictures: Path) -> None:

@@ -17,8 +17,9 @@ from paracosm.collect.record import record
 from paracosm.collect.videos import ImportConfig, import_videos
 from paracosm.core.config import save_config
 from paracosm.core.errors import DataError
+from paracosm.core.files import whole_file
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.token_spec import TokenStarts, load_token_spec
+from paracosm.core.token_spec import TokenStarts, action_picture, load_token_spec
 from paracosm.data.clips import select_episodes
 from paracosm.data.format import DATASET_FILE
 from paracosm.data.reader import Dataset, EpisodeRef
@@ -28,6 +29,7 @@ from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
 from paracosm.models.token_world import build_token_world
 from paracosm.models.tokenizer_vq import TokenizerVQ
+from paracosm.train.previews import contact_sheet
 from paracosm.train.stages import encode_codes, latent_actions, maskgit, tokenizer_vq
 from paracosm.train.stages.maskgit import FinishedActions, infer_actions
 from paracosm.worlds import make_policy, open_world
@@ -41,6 +43,8 @@ LABELLED_STEPS = 200
 """Steps with keys that tell which learnt action a key stands for; the paper's figure 15 takes 200."""
 ACTIONS_PICTURE = "actions.png"
 """What each learnt action does, in a world's folder."""
+STRIP_FRAMES = 4
+"""Frames of the strip that the page shows beside a number key, the start among them."""
 WORLD_FOLDER = "world"
 """Where in a run folder the playable world lands."""
 START_FRAMES = 4
@@ -96,6 +100,7 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
         fps=dataset.info.fps,
         idle_action=int(np.bincount(found).argmax()),
         sampler=recipe.sampler,
+        storage="float16",
     )
     return out
 
@@ -103,14 +108,20 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
 def draw_actions(world: Path, num_steps: int = 12) -> Path:
     """Draw what each learnt action of a world does; WORLD/actions.png has a row for each, in order.
 
+    The page shows a strip of a few frames beside each number key, WORLD/actions/NUMBER.png.
+
     Returns:
-        The picture's file.
+        The file of the picture with all rows.
     """
     opened = open_world(f"model:{world}")
     try:
         rows = play_actions(opened, num_steps)
     finally:
         opened.close()
+    for action, row in enumerate(rows):
+        shown = row[:: max(1, num_steps // (STRIP_FRAMES - 1))][:STRIP_FRAMES]
+        with whole_file(action_picture(world, action)) as temporary:
+            Image.fromarray(contact_sheet([shown], scale=1)).save(temporary, "PNG")
     file = world / ACTIONS_PICTURE
     Image.fromarray(strips(rows)).save(file)
     return file
@@ -150,7 +161,9 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
         never = [name for i, name in enumerate(names) if i not in tried]
         logger.warning("keys %s stay without an action: no labelled step holds them", never)
     chosen = map_keys(told, keys[:, tried], [names[i] for i in tried], actions.config.num_actions)
-    save_config(replace(load_token_spec(world), key_actions=chosen), world / "world.json")
+    bindings = {code: key for code, key in dataset.info.controls.bindings.items() if key in chosen}
+    spec = replace(load_token_spec(world), key_actions=chosen, bindings=bindings)
+    save_config(spec, world / "world.json")
     return chosen
 
 

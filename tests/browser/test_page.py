@@ -15,7 +15,7 @@ from paracosm.play.pictures import encode_jpeg
 from paracosm.play.server import Address, Offer, ServeConfig, serving
 from paracosm.play.takes import Take
 from paracosm.play.watch import Viewer
-from tests.play.little_worlds import RoomWorld, ShowingWorld, SlowWorld, opener
+from tests.play.little_worlds import RoomWorld, ShowingWorld, SlowWorld, TunedWorld, opener
 
 pytestmark = pytest.mark.browser
 TAKES: list[Take] = []
@@ -30,11 +30,12 @@ def keep(take: Take) -> str:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[Address]:
-    worlds = opener(showing=ShowingWorld, room=RoomWorld, slow=SlowWorld)
+    worlds = opener(showing=ShowingWorld, room=RoomWorld, slow=SlowWorld, tuned=TunedWorld)
     offers = [
         Offer(name="room", worlds=("room",), title="Hall of pillars"),
         "showing",
         "slow",
+        "tuned",
         Offer(name="both", worlds=("room", "room"), title="Side by side"),
     ]
     with serving(ServeConfig(port=0, max_sessions=8), worlds, offers, recorder=keep) as served:
@@ -325,3 +326,20 @@ def test_a_wrong_token_says_what_to_do(browser: Chromium, address: Address) -> N
         "document.getElementById('veil-text').textContent"
     )
     assert text.startswith("the token is not right; open the address that the player printed")
+
+
+def test_passes_guidance_and_the_past_are_changed_from_the_page(page: Chromium) -> None:
+    assert page.evaluate("document.getElementById('dials').hidden"), "a world without dials shows none"
+    choose(page, "tuned")
+    page.wait("!document.getElementById('dials').hidden")
+    offered = "[...document.querySelectorAll('[name=passes]')].map((one) => one.value).join()"
+    assert page.evaluate(offered) == "1,2,4"
+    assert page.evaluate("document.querySelector('[name=passes]:checked').value") == "2"
+    play(page)
+    page.evaluate("document.querySelector('[name=passes][value=\"4\"]').click()")
+    page.evaluate("document.querySelector('[name=guidance][value=\"2\"]').click()")
+    page.evaluate("document.querySelector('[data-cache=drop]').click()")
+    page.wait(f"{STATS}.tuned.passes === 4 && {STATS}.tuned.guidance === 2")
+    assert page.evaluate("document.querySelector('[name=guidance]:checked').value") == "2"
+    page.evaluate("document.getElementById('again').click()")
+    page.wait(f"{STATS}.tuned.passes === 2", timeout_s=15)

@@ -20,7 +20,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.world import Frame, WorldInfo
 from paracosm.curate.alignment import AlignmentConfig, best_lag
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
-from paracosm.curate.clock import report_alignment
+from paracosm.curate.clock import EpisodeClock, report_alignment
 from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_clip
 from paracosm.curate.pipeline import run
 from paracosm.curate.report import ReportConfig, write_report
@@ -269,3 +269,19 @@ def test_a_recording_off_by_frames_is_exported_shifted(tmp_path):
     assert np.array_equal(made.frames, first.frames[2:])
     assert np.array_equal(made.control_vectors, first.control_vectors[:37])
     assert report_alignment(tmp_path / "set").lag == 0
+
+
+@pytest.mark.parametrize("lag", [1, -2])
+def test_smooth_turns_that_come_late_are_refused_too(lag):
+    steps = np.arange(200)
+    turns = 8 * np.sin(steps / 9) + np.round(3 * np.sin(steps / 2.3))
+    clock = EpisodeClock()
+    clock._motion = list(np.roll(turns, lag) * 0.01)
+    plain = best_lag(turns, np.array(clock._motion), AlignmentConfig())
+    assert plain["align"] - plain["align_at_0"] < 0.2
+    with pytest.raises(
+        DataError, match=rf"turn {abs(lag)} frame\(s\) .* --shift-controls {lag} more than now"
+    ):
+        clock.judge(turns, "made")
+    clock._motion = list(turns * 0.01)
+    assert clock.judge(turns, "made")["align_lag"] == 0

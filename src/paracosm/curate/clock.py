@@ -34,7 +34,7 @@ class ClockConfig:
     least: float = 0.5
     """Least correlation that speaks for a lag."""
     least_gain: float = 0.1
-    """How much better than no lag it must be."""
+    """How much better than no lag it must be, for the turns or for their changes."""
     off: Literal["refuse", "note"] = "refuse"
     """What becomes of an episode that is off: it is refused, or only noted."""
 
@@ -73,19 +73,25 @@ class EpisodeClock:
         Raises:
             DataError: when they are off by frames or mirrored, and the config says refuse.
         """
-        found = best_lag(np.asarray(turns, np.float64), np.array(self._motion), self._config.align)
-        problem = self._find_fault(found)
+        turned, moved = np.asarray(turns, np.float64), np.array(self._motion)
+        found = best_lag(turned, moved, self._config.align)
+        # smooth turns agree almost as well a frame late; their changes do not
+        changes = best_lag(np.diff(turned), np.diff(moved), self._config.align)
+        problem = self._find_fault(found, changes)
         if problem and self._config.off == "refuse":
             raise DataError(f"{name}: {problem}")
         return found
 
-    def _find_fault(self, found: dict[str, Any]) -> str:
+    def _find_fault(self, found: dict[str, Any], changes: dict[str, Any]) -> str:
         """Say in words what is wrong; "" when nothing is, or when it cannot be told."""
         if found.get("align_lag") is None:
             return ""
         at_0 = found["align_at_0"] if found["align_at_0"] is not None else 0.0
         lag, best = found["align_lag"], found["align"]
-        if best >= self._config.least and lag and best - at_0 >= self._config.least_gain:
+        gain = best - at_0
+        if changes.get("align_lag") == lag:
+            gain = max(gain, changes["align"] - (changes["align_at_0"] or 0.0))
+        if best >= self._config.least and lag and gain >= self._config.least_gain:
             side = "after" if lag > 0 else "before"
             return (
                 f"its pictures turn {abs(lag)} frame(s) {side} its controls (correlation {best:.2f}, "

@@ -258,3 +258,17 @@ def test_the_player_takes_its_folder_by_name(folder):
     assert world.settings.levels == (1.0,)
     assert chooser.offers()[0].name == chooser.name
     world.close()
+
+
+def test_what_runs_behind_the_shown_frame_changes_no_byte(folder, world):
+    controls = [WALK if i % 4 else Control(keys={"left"}) for i in range(23)]
+    behind = open_model_world(str(folder), EngineConfig(overlap="behind"))
+    world.reset(seed=2)
+    behind.reset(seed=2)
+    plain = play(world, controls)
+    assert play(behind, controls[:11]) == plain[:11]
+    state = behind.snapshot()
+    assert play(behind, controls[11:]) == plain[11:]
+    behind.restore(state)
+    assert play(behind, controls[11:]) == plain[11:], "a snapshot waits for what runs behind"
+    behind.close()

@@ -84,8 +84,8 @@ def open_world(name: str, config: Any = None) -> World:
         close = difflib.get_close_matches(name, [f"game:{game}" for game in GAMES], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise WorldError(
-            f'"{name}" names no world; use model:NAME, game:NAME, gym:ID or replay:PATH#0, or socket:HOST:PORT '
-            f"for an engine{hint}"
+            f'"{name}" names no world; use model:NAME, game:NAME, gym:ID or replay:PATH#0, or '
+            f"socket:HOST:PORT for an engine{hint}"
         )
     return _KINDS[kind](rest, config)
 

@@ -18,7 +18,7 @@ export class Legend {
     this.latents = [];
   }
 
-  /** Rows of what a world offers; pictures are PNGs in base64, one for each learnt action, or none. */
+  /** Rows of what a world offers; pictures are PNG files in base64, one for each learnt action, or none. */
   setControls(controls, pictures = []) {
     this.rows = controls.keys.map((key) => {
       const codes = Object.entries(controls.bindings).filter(([, name]) => name === key).map(([code]) => code);

@@ -1,7 +1,7 @@
 """The shape legend and every named tensor type; the only place where axis letters are spelt.
 
-Legend: b batch, t frames, h w rows and columns, c colour, s tokens per frame, z latent channels, d width,
-n heads, k head width, a control numbers, l text tokens.
+Legend: b batch, t frames, h w rows and columns of pixels, c colour, s tokens per frame, z latent channels,
+d width, n heads, k head width, a control numbers, l text tokens.
 
 This is the only file of ``core`` that needs torch; nothing else in ``core`` imports it.
 """
@@ -13,8 +13,8 @@ Frames = UInt8[Tensor, "b t h w c"]
 """Pixels at rest, 0 to 255."""
 Pixels = Float[Tensor, "b t c h w"]
 """Pixels inside models, -1 to 1."""
-Latents = Float[Tensor, "b t z h w"]
-"""Tokenizer latents on their grid, scaled to about unit variance."""
+Latents = Float[Tensor, "b t z rows columns"]
+"""Tokenizer latents on their grid, coarser than the pixels', scaled to about unit variance."""
 Codes = Int64[Tensor, "b t s"]
 """Tokens as numbers of a codebook, row by row."""
 Tokens = Float[Tensor, "b t s d"]

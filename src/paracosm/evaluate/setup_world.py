@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paracosm.core.files import file_hash
-from paracosm.core.video_spec import is_video_world
-from paracosm.core.world_spec import WorldSpec, load_spec
+from paracosm.core.world_spec import WorldSpec, kind_of, load_spec
 from paracosm.zoo import bundled_worlds
 
 
@@ -24,9 +23,9 @@ def world_folder(world: str) -> Path | None:
 
 
 def world_spec(world: str) -> WorldSpec | None:
-    """What world.json of a neural world says; None for other worlds, and for streamed ones."""
+    """What world.json of an ordinary neural world says; None for other worlds and other kinds of them."""
     folder = world_folder(world)
-    if folder is None or not folder.is_dir() or is_video_world(folder):
+    if folder is None or not folder.is_dir() or kind_of(folder):
         return None
     return load_spec(folder)
 

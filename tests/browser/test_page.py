@@ -93,6 +93,7 @@ def test_the_page_opens_with_a_picture_and_no_complaint(page: Chromium) -> None:
         "Hall of pillars",
         "showing",
         "slow",
+        "tuned",
         "Side by side",
     ]
     assert page.evaluate("location.hash") == "#world=room&seed=0"

@@ -257,10 +257,14 @@ def test_a_killed_owner_leaves_no_game_and_no_folder_behind(tmp_path: Path) -> N
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     until = time.monotonic() + 60
-    while folder.exists() and time.monotonic() < until:
+    while (folder.exists() or _processes_of(folder)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not folder.exists()
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder) in _read(path)]
+    assert not _processes_of(folder)
+
+
+def _processes_of(folder: Path) -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder) in _read(path)]
 
 
 def _read(path: Path) -> str:

@@ -185,7 +185,8 @@ def test_a_rollout_with_a_gradient_makes_the_frames_of_one_without() -> None:
         )
 
     with_gradient = made("last_pass")
-    assert torch.equal(with_gradient.detach(), made("none"))
+    # With a gradient, norms and gates are computed by their fused twins: the same up to rounding.
+    torch.testing.assert_close(with_gradient.detach(), made("none"))
     assert not made("none").requires_grad
     # Nothing runs back through time: the last frame does not depend on how the one before was made.
     late = made("last_pass", 5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,8 +48,8 @@ _SHARED_TRUTH = ("reward", "ended", "events", "pose")
 
 
 def info_to_json(info: WorldInfo) -> dict[str, Any]:
-    """Turn a WorldInfo into plain JSON values."""
-    return json.loads(json.dumps(asdict(info), default=dict))
+    """Turn a WorldInfo into plain JSON values; pictures of learnt actions stay with their world."""
+    return json.loads(json.dumps(asdict(replace(info, latent_pictures=())), default=dict))
 
 
 def info_from_json(value: Mapping[str, Any], file: Path) -> WorldInfo:
@@ -62,7 +62,7 @@ def info_from_json(value: Mapping[str, Any], file: Path) -> WorldInfo:
         controls = dict(value["controls"])
         controls |= {"keys": tuple(controls["keys"]), "look_limit": tuple(controls["look_limit"])}
         parts = dict(value) | {"controls": ControlSpace(**controls), "starts": tuple(value["starts"])}
-        return WorldInfo(**parts)
+        return WorldInfo(**parts | {"latent_pictures": ()})
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{file} does not describe a world ({error}); restore it from a copy or record anew"

@@ -62,7 +62,8 @@ def info_from_json(value: Mapping[str, Any], file: Path) -> WorldInfo:
         controls = dict(value["controls"])
         controls |= {"keys": tuple(controls["keys"]), "look_limit": tuple(controls["look_limit"])}
         parts = dict(value) | {"controls": ControlSpace(**controls), "starts": tuple(value["starts"])}
-        return WorldInfo(**parts | {"latent_pictures": ()})
+        parts["latent_pictures"] = ()
+        return WorldInfo(**parts)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{file} does not describe a world ({error}); restore it from a copy or record anew"

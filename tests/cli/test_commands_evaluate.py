@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from paracosm.cli import commands_evaluate
@@ -35,32 +37,20 @@ def test_what_is_named_comes_first(run, tmp_path):
     assert config.parts == {"speed"}
 
 
-def test_missing_recordings_are_named_with_the_option(tmp_path, monkeypatch):
+def test_missing_recordings_of_a_named_run_are_named_with_the_option(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         DataError, match="runs/mine/data/held_out holds no held-out recordings; record some, or"
     ):
-        suite_config(EvaluateCommand(world="mine"))
+        suite_config(EvaluateCommand(world="mine", run=Path("runs/mine")))
 
 
-def test_recordings_of_a_bundled_world_are_made_when_they_are_missing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suite", ["first", "core"])
+@pytest.mark.parametrize("world", ["doom", "model:doom", "elsewhere/world"])
+def test_the_case_set_serves_where_no_recordings_of_ones_own_do(tmp_path, monkeypatch, world, suite):
     monkeypatch.chdir(tmp_path)
-    made = []
-    monkeypatch.setattr(
-        commands_evaluate,
-        "record",
-        lambda config, *_, **__: made.append(config.out) or config.out.mkdir(parents=True),
-    )
-    config = suite_config(EvaluateCommand(world="doom"))
-    assert [path.name for path in made] == ["train", "held_out", "unseen"]
-    assert config.unseen is not None
-    suite_config(EvaluateCommand(world="doom"))
-    assert len(made) == 3
-
-
-def test_a_bundled_world_needs_no_recordings_but_for_the_suite_first(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    config = suite_config(EvaluateCommand(world="model:doom", suite="core", limit=3, against="coinrun"))
+    (tmp_path / "runs" / "doom" / "data" / "held_out").mkdir(parents=True)
+    config = suite_config(EvaluateCommand(world=world, suite=suite, limit=3, against="coinrun"))
     assert (config.data, config.reference, config.case_set) == (None, None, None)
     assert (config.limit, config.against) == (3, "model:coinrun")
 

@@ -8,8 +8,7 @@ from typing import Literal
 import tyro
 
 from paracosm.cli.arguments import File, Folder, command_line, full_name, parse, show, stderr_progress
-from paracosm.cli.commands_recipe import BUNDLED, find_street
-from paracosm.collect.record import record
+from paracosm.cli.commands_recipe import BUNDLED
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.evaluate.case_set import SETS, find_case_set, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
@@ -19,7 +18,7 @@ from paracosm.evaluate.metrics.plug_ins import parse_plug_ins
 from paracosm.evaluate.scene_maker import SceneSetConfig, make_scenes
 from paracosm.evaluate.suite import SuiteConfig, run_suite, why_incomplete
 from paracosm.evaluate.suites import SuiteName
-from paracosm.worlds import make_policy, open_world
+from paracosm.worlds import open_world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +26,8 @@ class EvaluateCommand:
     """Measure a world against the true game, with the anchors beside each figure.
 
     The cases of the bundled worlds' games ship with the package: paracosm evaluate model:doom --suite core.
-    With --data, for the suite first, or for other worlds, recordings are looked for in the recipe's run
-    folder; each can be named. Stopped at any moment, the same command with the same --out goes on where it
+    A world of your own is measured on the held-out recordings of the run folder that it lies in, where there
+    are some; each can be named. Stopped at any moment, the same command with the same --out goes on where it
     was.
     """
 
@@ -47,9 +46,9 @@ class EvaluateCommand:
     against: str | None = None
     """Another world, or a results folder: adds the paired difference of every figure to it."""
     run: Folder = None
-    """Run folder of the recipe; the folder that the world lies in, or runs/NAME, without it."""
+    """Run folder of the recipe, whose recordings are taken; without it, the folder that the world lies in."""
     data: Folder = None
-    """Held-out recordings of the true game; the case set of its game, or RUN/data/held_out, without it."""
+    """Held-out recordings of the true game; RUN/data/held_out, or the case set of its game, without it."""
     reference: Folder = None
     """Recordings from which the game's band is learnt; RUN/data/train without it."""
     unseen: Folder = None
@@ -123,20 +122,20 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def suite_config(command: EvaluateCommand) -> SuiteConfig:
-    """Fill in the places that were not named from the run folder, unless a case set serves.
+    """Fill in the places that were not named: from the run folder where it holds held-out recordings.
+
+    Bundled worlds take the case set of their game, so that their figures are comparable everywhere.
 
     Raises:
-        DataError: when held-out or reference recordings are needed and neither named nor in the run folder.
+        DataError: when a run folder was named, or holds a part of what is needed, and the rest is missing.
     """
     folder = Path(command.world.partition(":")[2] or command.world)
     name = folder.name
     beside = folder.parent if (folder.parent / "data").is_dir() else Path("runs") / name
     run = command.run or beside
-    own = command.data is not None or command.suite == "first" or command.run is not None
     data, reference, unseen = command.data, command.reference, command.unseen
-    if command.cases is None and (own or name not in BUNDLED):
-        if data is None and name in BUNDLED:
-            _record_missing(name, run)
+    there = name not in BUNDLED and (run / "data" / "held_out").is_dir()
+    if command.cases is None and (data is not None or command.run is not None or there):
         data = data or _must_be(run / "data" / "held_out", "--data", "held-out recordings")
         reference = reference or _must_be(run / "data" / "train", "--reference", "training recordings")
         unseen = unseen or _may_be(run / "data" / "unseen")
@@ -214,16 +213,6 @@ def _make_scenes(command: EvaluateCommand, version: int) -> None:
     )
     size = sum((folder / part).stat().st_size for part in ("scenes.json", "scenes.parquet"))
     print(f"{folder}: {len(made.scenes)} scenes, {size / 1e3:.0f} kB")
-
-
-def _record_missing(recipe: str, run: Path) -> None:
-    """Record what the recipe of a bundled world records; episodes that are there are kept."""
-    street = find_street(recipe, "", run, tiny=False, progress=stderr_progress())
-    for split, config in street.recordings.items():
-        if not config.out.is_dir():
-            record(
-                config, open_world, make_policy, world_config=street.games[split], progress=stderr_progress()
-            )
 
 
 def _may_be(folder: Path) -> Path | None:

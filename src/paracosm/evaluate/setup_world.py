@@ -30,6 +30,15 @@ def world_spec(world: str) -> WorldSpec | None:
     return load_spec(folder)
 
 
+def describe_world(world: str) -> dict[str, str | None]:
+    """Say which world results are of: a neural one is its weights, wherever they lie; others are their name.
+
+    So a bundled copy goes on with what the run folder's began, and the same name with other weights does not.
+    """
+    weights = folder_hash(world_folder(world))
+    return {"world": world if weights is None else "model", "weights": weights}
+
+
 def own_part(world: str, part: str) -> Path | None:
     """Find a model inside the folder of a neural world."""
     folder = world_folder(world)

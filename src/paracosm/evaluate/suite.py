@@ -40,7 +40,7 @@ from .report import Page, write_page
 from .rollouts import ConfiguredOpener, Subject
 from .runner import LEAST_COVERAGE, NOT_MEASURED, Outcome, run_parts
 from .scenes import SceneSet
-from .setup_world import folder_hash, json_hash, own_part, read_card, world_folder, world_spec
+from .setup_world import describe_world, folder_hash, json_hash, own_part, read_card, world_spec
 from .sources import RecordedCases, ShippedCases
 from .suites import SizeName, SuiteName, parts_of
 from .targets import TARGETS
@@ -244,10 +244,9 @@ def describe_setup(config: SuiteConfig, cases: Cases, bench: BenchConfig) -> dic
     real = cases.real
     band = np.concatenate([real.band.low, real.band.high, [real.still, real.places.radius]])
     return {
-        "world": config.world,
+        **describe_world(config.world),
         "world_config": bench.subject.config,
         "engine": bench.info.engine,
-        "weights": folder_hash(world_folder(config.world)),
         "cases": dict(cases.identity),
         "reader": folder_hash(bench.reader),
         "encoder": folder_hash(bench.encoder),

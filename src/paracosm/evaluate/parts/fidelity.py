@@ -11,78 +11,61 @@ from typing import ClassVar
 
 import numpy as np
 
-from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
-from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult, ratio_of, units_after
+from paracosm.evaluate.part import Measured, Result, Tally, Unit, UnitResult, ratio_of
 from paracosm.evaluate.quality import psnr_db, sharpness
 
-from .short import VARIANTS, shown
+from .at_horizons import AtHorizons, column, tally_at
+from .short import VARIANTS
+
+KINDS = {
+    "psnr_db": "dB",
+    "gain_over_copy_db": "dB",
+    "gain_over_shuffled_db": "dB",
+    "sharpness_share": "share",
+}
+"""Figures of a horizon and their units."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fidelity:
+class Fidelity(AtHorizons):
     """Error and sharpness of the frames after some numbers of steps."""
-
-    num_cases: int
-    """as for the short runs"""
-    steps: int
-    """as for the short runs"""
-    horizons: tuple[int, ...]
-    """steps after which it is measured"""
 
     name: ClassVar[str] = "fidelity"
     version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("short",)
-    alone: ClassVar[bool] = False
-
-    def units(self, bench: Bench) -> Sequence[Unit]:
-        """One unit a case that was played."""
-        return units_after(bench.results("short"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one case at every horizon that it reaches."""
-        case = bench.cases(self.num_cases, self.steps)[unit.case]
-        frames = shown(case, bench.result("short", unit.key))
-        rows = [horizon - 1 for horizon in self.horizons if horizon <= self.steps]
-        truth = case.truth[rows]
+        at = self.moments(bench, unit)
         return UnitResult(
             numbers={
-                "psnr_db": {name: psnr_db(clip[rows], truth).tolist() for name, clip in frames.items()},
-                "sharpness": {name: sharpness(clip[rows]).tolist() for name, clip in frames.items()},
+                "psnr_db": {name: psnr_db(clip, at.truth).tolist() for name, clip in at.shown.items()},
+                "sharpness": {name: sharpness(clip).tolist() for name, clip in at.shown.items()},
             }
         )
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
-        """Four figures a horizon; those beyond the cases' length are skipped."""
-        figures = {}
-        for index, horizon in enumerate(self.horizons):
-            if horizon <= self.steps:
-                figures |= _at(results, index, horizon)
-                continue
-            reason = f"the cases are {self.steps} steps long"
-            for name in ("psnr_db", "gain_over_copy_db", "gain_over_shuffled_db"):
-                figures[f"fidelity.{name}@{horizon}"] = not_computed("skipped", reason, "dB")
-            figures[f"fidelity.sharpness_share@{horizon}"] = not_computed("skipped", reason, "share")
+        """Four figures a horizon."""
+        reached, figures = self.reached, {}
+        for horizon in self.horizons:
+            if horizon in reached:
+                figures |= _at(results, reached.index(horizon), horizon)
+            else:
+                figures |= {f"fidelity.{name}@{horizon}": self.too_far(unit) for name, unit in KINDS.items()}
         return figures
 
 
 def _at(results: Sequence[Result], index: int, horizon: int) -> dict[str, Tally]:
     cases = tuple(result.unit.case for result in results)
-
-    def column(kind: str, name: str) -> np.ndarray:
-        return np.array([result.numbers[kind][name][index] for result in results], float)
-
-    psnr = {name: column("psnr_db", name) for name in ("world", *VARIANTS)}
-    sharp = {name: column("sharpness", name) for name in ("world", *VARIANTS)}
-    shares = {name: np.stack([values, sharp["true_game"]], axis=1) for name, values in sharp.items()}
+    whole = tally_at(results, "psnr_db", index, "dB")
     gains = {
-        f"fidelity.gain_over_{word}_db@{horizon}": psnr["world"] - psnr[name]
+        f"fidelity.gain_over_{word}_db@{horizon}": whole.world - column(results, "psnr_db", name, index)
         for word, name in (("copy", "copy_last"), ("shuffled", "shuffled"))
     }
+    sharp = {name: column(results, "sharpness", name, index) for name in ("world", *VARIANTS)}
+    shares = {name: np.stack([values, sharp["true_game"]], axis=1) for name, values in sharp.items()}
     return {
-        f"fidelity.psnr_db@{horizon}": Tally(
-            cases=cases, world=psnr["world"], anchors={name: psnr[name] for name in VARIANTS}, unit="dB"
-        ),
+        f"fidelity.psnr_db@{horizon}": whole,
         **{name: Tally(cases=cases, world=rows, unit="dB") for name, rows in gains.items()},
         f"fidelity.sharpness_share@{horizon}": Tally(
             cases=cases,

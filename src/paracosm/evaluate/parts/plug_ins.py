@@ -9,68 +9,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from paracosm.core.errors import ConfigError
-from paracosm.core.figures import not_computed
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.metrics.plug_ins import PlugIn, ScriptedPair, try_plug_in
-from paracosm.evaluate.part import Measured, Part, Result, Tally, Unit, UnitResult, units_after
+from paracosm.evaluate.part import Measured, Part, Result, Unit, UnitResult
 
+from .at_horizons import AtHorizons, tally_at
 from .distances import Distances
-from .short import VARIANTS, Short, shown
+from .short import Short
 
 HORIZONS = (1, 4, 8, 16, 32, 64)
-"""Steps after which frames are compared, as far as the cases reach."""
+"""Horizons at which plug-ins compare frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlugInPairs:
+class PlugInPairs(AtHorizons):
     """Distances of the world's frames to the true ones, by each plug-in that takes pairs."""
 
-    num_cases: int
-    """as for the short runs"""
-    steps: int
-    """as for the short runs"""
+    horizons: tuple[int, ...] = HORIZONS
+    """steps after which frames are compared; those beyond the cases' length are skipped"""
     plug_ins: tuple[PlugIn, ...]
     """the user's networks"""
 
     name: ClassVar[str] = "plug_ins"
     version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("short",)
-    alone: ClassVar[bool] = False
-
-    def units(self, bench: Bench) -> Sequence[Unit]:
-        """One unit a case that was played."""
-        return units_after(bench.results("short"))
 
     def run(self, bench: Bench, unit: Unit) -> UnitResult:
         """Measure one case by every plug-in, at every horizon that it reaches."""
-        case = bench.cases(self.num_cases, self.steps)[unit.case]
-        rows = [horizon - 1 for horizon in HORIZONS if horizon <= self.steps]
-        frames = {name: clip[rows] for name, clip in shown(case, bench.result("short", unit.key)).items()}
+        at = self.moments(bench, unit)
         numbers = {}
         for plug_in in self.plug_ins:
             measure = bench.plug_in(plug_in)
             assert isinstance(measure, ScriptedPair)
             numbers[plug_in.name] = {
-                name: measure.measure(clip, case.truth[rows]).tolist() for name, clip in frames.items()
+                name: measure.measure(clip, at.truth).tolist() for name, clip in at.shown.items()
             }
         return UnitResult(numbers=numbers)
 
     def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
-        """One figure a plug-in and horizon; those beyond the cases' length are skipped."""
-        figures = {}
-        reached = [horizon for horizon in HORIZONS if horizon <= self.steps]
-        for plug_in in self.plug_ins:
-            for horizon in HORIZONS:
-                name = f"{plug_in.figure}@{horizon}"
-                if horizon in reached:
-                    figures[name] = _tally(results, plug_in, reached.index(horizon))
-                else:
-                    reason = f"the cases are {self.steps} steps long"
-                    figures[name] = not_computed("skipped", reason, plug_in.unit)
-        return figures
+        """One figure a plug-in and horizon."""
+        reached = self.reached
+        return {
+            f"{plug_in.figure}@{horizon}": tally_at(
+                results, plug_in.name, reached.index(horizon), plug_in.unit, higher_is_better=False
+            )
+            if horizon in reached
+            else self.too_far(plug_in.unit)
+            for plug_in in self.plug_ins
+            for horizon in self.horizons
+        }
 
 
 def with_plug_ins(parts: Sequence[Part], plug_ins: Sequence[PlugIn], height: int, width: int) -> list[Part]:
@@ -108,16 +95,3 @@ def with_plug_ins(parts: Sequence[Part], plug_ins: Sequence[PlugIn], height: int
             PlugInPairs(num_cases=short.num_cases, steps=short.steps, plug_ins=pairs),
         )
     return found
-
-
-def _tally(results: Sequence[Result], plug_in: PlugIn, index: int) -> Tally:
-    def column(name: str) -> np.ndarray:
-        return np.array([one.numbers[plug_in.name][name][index] for one in results], float)
-
-    return Tally(
-        cases=tuple(one.unit.case for one in results),
-        world=column("world"),
-        anchors={name: column(name) for name in VARIANTS},
-        unit=plug_in.unit,
-        higher_is_better=False,
-    )

@@ -8,7 +8,8 @@ table. What is trained stays trained and rows that are measured stay: the same c
 - *conditioning*: an action is added to the tokens, stands before them, or goes through the norms.
 - *true_actions*: recorded controls against learnt actions (table 1 of GenieRedux 2409.06445).
 - *sizes*, *batches*: the loss against the dynamics' parameters and clips a step, with a fitted power law.
-- *meaning*: purity of the learnt actions against the keys that were held.
+
+What the learnt actions of a trained run mean is told by ``genie_meaning``.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ from .genie_measures import (
     draw_held_out,
     fit_power_law,
     held_out_loss,
-    meaning,
     reconstruction_db,
 )
 
@@ -61,8 +61,6 @@ class Setting:
     out: Path
     steps: int
     held_out: HeldOut
-    held_out_folder: Path
-    episodes: int
 
 
 def main() -> None:
@@ -75,15 +73,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=0, help="of every stage; 0 takes the recipe's")
     parser.add_argument("--clips", type=int, default=64, help="held-out clips")
-    parser.add_argument("--episodes", type=int, default=20, help="held-out episodes, for meaning")
     given = parser.parse_args()
     setting = Setting(
         base=on_recordings(genie.RECIPES[given.recipe](given.out), given.data),
         out=given.out,
         steps=given.steps,
         held_out=draw_held_out(given.held_out, given.clips),
-        held_out_folder=given.held_out,
-        episodes=given.episodes,
     )
     table = Table(given.out, given.group)
     notes = GROUPS[given.group](setting, table)
@@ -172,25 +167,6 @@ def compare_batches(setting: Setting, table: Table) -> dict[str, Any]:
     return _law(table, "batch")
 
 
-def compare_meaning(setting: Setting, table: Table) -> dict[str, Any]:
-    """Purity against the keys that were held."""
-
-    def figures() -> Row:
-        networks = train(arrange(setting))
-        assert networks.actions is not None, "the group learns its actions"
-        found = meaning(networks.actions, networks.tokenizer, setting.held_out_folder, setting.episodes)
-        return {
-            "purity": found.purity,
-            "commonest_keys": found.most_common,
-            "information_bits": found.information_bits,
-            "keys_bits": found.control_bits,
-            "steps": float(found.counts.sum()),
-        }
-
-    table.add("learnt actions", figures)
-    return {}
-
-
 def arrange(
     setting: Setting,
     *,
@@ -266,7 +242,6 @@ GROUPS: Mapping[str, Callable[[Setting, Table], dict[str, Any]]] = {
     "true_actions": compare_true_actions,
     "sizes": compare_sizes,
     "batches": compare_batches,
-    "meaning": compare_meaning,
 }
 """Groups by name."""
 

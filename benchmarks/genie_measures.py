@@ -1,7 +1,7 @@
-"""What the claims of genie are measured by: Delta_t PSNR, held-out loss, purity; and tables that resume.
+"""What the claims of genie are measured by: Delta_t PSNR, action margin, loss; and tables that resume.
 
-Shared by the groups of ``genie_claims``. Held-out clips are drawn by seed, so every variant is judged on the
-same ones, under the same masks and draws.
+Shared by the groups of ``genie_claims`` and by ``genie_meaning``. Held-out clips are drawn by seed, so every
+variant is judged on the same ones, under the same masks and draws.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from paracosm.core.rng import stream
 from paracosm.data.clips import control_rows
 from paracosm.data.pieces import FrameClips
 from paracosm.data.reader import Dataset
-from paracosm.evaluate.latent_meaning import Meaning, measure_meaning
+from paracosm.evaluate.metrics.responses import action_margin
 from paracosm.models.dynamics_flow import shift_controls
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import CodeInput, LatentActions
@@ -31,7 +31,6 @@ from paracosm.models.pixels import to_pixels
 from paracosm.models.token_rollout import dream_codes
 from paracosm.models.tokenizer_vq import TokenizerVQ
 from paracosm.train.losses import psnr_db
-from paracosm.train.stages.maskgit import infer_actions
 
 START, HORIZON = 4, 4
 """True frames that a dream starts from, and the frame after them that Delta_4 PSNR compares."""
@@ -81,30 +80,72 @@ def reconstruction_db(networks: Networks, held_out: HeldOut) -> float:
     return float(psnr_db(tokenizer.decode(tokenizer.encode(held_out.pixels)), held_out.pixels))
 
 
-@torch.no_grad()
 def delta_psnr(networks: Networks, held_out: HeldOut, sampler: SamplerConfig) -> dict[str, float]:
     """Delta_t PSNR at t = HORIZON: how much worse a dream is under actions that were drawn at random.
 
     Source: Genie 2402.15391, section 3.
     """
+    told, drawn = delta_scores(networks, held_out, sampler)
+    difference = told - drawn
+    return {
+        "psnr_db": float(told.mean()),
+        f"delta_{HORIZON}_psnr_db": float(difference.mean()),
+        "standard_error": float(difference.std(ddof=1) / np.sqrt(len(difference))),
+        "clips": len(difference),
+    }
+
+
+@torch.no_grad()
+def delta_scores(
+    networks: Networks, held_out: HeldOut, sampler: SamplerConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """PSNR in dB of frame HORIZON of each clip, float64 (n,): under its own actions, and under drawn ones."""
     codes = networks.tokenizer.encode(held_out.pixels)
     told = true_actions(networks, held_out, codes)
     drawn = random_actions(networks, held_out, told)
     last = slice(START + HORIZON - 1, START + HORIZON)
     scores = []
     for actions in (told, drawn):
-        made = dream_codes(networks.dynamics, codes[:, :START], shift_controls(actions), sampler)
-        picture = networks.tokenizer.decode(made)[:, last]
+        picture = _dream(networks, codes, actions, sampler)[:, last]
         scores.append(
             [float(psnr_db(picture[i, None], held_out.pixels[i, None, last])) for i in range(len(codes))]
         )
-    difference = np.subtract(*scores)
-    return {
-        "psnr_db": float(np.mean(scores[0])),
-        f"delta_{HORIZON}_psnr_db": float(difference.mean()),
-        "standard_error": float(difference.std(ddof=1) / np.sqrt(len(difference))),
-        "clips": len(difference),
-    }
+    return np.array(scores[0]), np.array(scores[1])
+
+
+@torch.no_grad()
+def action_margins(networks: Networks, held_out: HeldOut, sampler: SamplerConfig) -> dict[int, np.ndarray]:
+    """Smallest error under a wrong learnt action minus that under those found, after 1 and HORIZON steps.
+
+    A wrong action is any other than the one found at the first step, and is held to the end. All dreams of a
+    clip share their draws. The smallest of several errors is smaller than any: a world that is blind to its
+    actions scores 0, one that answers at random below.
+
+    Returns:
+        Steps to float64 (n,), squared grey levels of 255.
+    """
+    model = networks.actions
+    assert model is not None, "a world of recorded controls has no other learnt action"
+    codes = networks.tokenizer.encode(held_out.pixels)
+    told = model.infer(codes if isinstance(model.config.input, CodeInput) else held_out.pixels)
+    dreams = [told]
+    for other in range(1, model.config.num_actions):
+        wrong = told.clone()
+        wrong[:, START - 1 :] = ((told[:, START - 1] + other) % model.config.num_actions)[:, None]
+        dreams.append(wrong)
+    errors = []
+    for actions in dreams:
+        made = _dream(networks, codes, networks.dynamics.action_vectors(actions), sampler)
+        difference = 127.5 * (made - held_out.pixels)[:, START:]
+        errors.append(difference.square().mean((2, 3, 4)).double().numpy())
+    right, wrong = errors[0], np.stack(errors[1:], 1)
+    return {step: action_margin(right[:, step - 1], wrong[:, :, step - 1]) for step in (1, HORIZON)}
+
+
+def _dream(networks: Networks, codes: Tensor, actions: Tensor, sampler: SamplerConfig) -> Tensor:
+    """Pictures (n, t, c, h, w) that go on from the first START frames under action vectors (n, t - 1, a)."""
+    made = dream_codes(networks.dynamics, codes[:, :START], shift_controls(actions), sampler)
+    return networks.tokenizer.decode(made)
 
 
 @torch.no_grad()
@@ -137,19 +178,6 @@ def random_actions(networks: Networks, held_out: HeldOut, told: Tensor) -> Tenso
         return held_out.controls[torch.from_numpy(draws.permutation(len(told)))]
     drawn = draws.integers(networks.dynamics.config.num_actions, size=told.shape[:2])
     return networks.dynamics.action_vectors(torch.from_numpy(drawn))
-
-
-def meaning(model: LatentActions, tokenizer: TokenizerVQ, folder: Path, episodes: int) -> Meaning:
-    """How purely learnt actions stand for the keys that were held, over whole held-out episodes."""
-    found, held = [], []
-    dataset = Dataset(folder)
-    count = len(dataset.info.controls.keys)
-    for episode in dataset.episodes[:episodes]:
-        found.append(infer_actions(model, episode, tokenizer))
-        keys = control_rows(episode)[:, :count] > 0.5
-        held.append(keys @ (1 << np.arange(count)))
-    classes = np.unique(np.concatenate(held), return_inverse=True)[1]
-    return measure_meaning(np.concatenate(found), classes, model.config.num_actions)
 
 
 def fit_power_law(sizes: Sequence[float], losses: Sequence[float]) -> dict[str, float]:

@@ -86,9 +86,7 @@ def measure_meaning(actions: np.ndarray, controls: np.ndarray, num_actions: int)
     )
 
 
-def count_pairs(
-    actions: np.ndarray, controls: np.ndarray, num_actions: int, num_controls: int
-) -> np.ndarray:
+def count_pairs(actions: np.ndarray, controls: np.ndarray, num_actions: int, num_controls: int) -> np.ndarray:
     """Count how often each action goes with each control, int64 (actions, controls).
 
     Args:

@@ -1,6 +1,8 @@
-"""What each part of a student buys: ``python -m benchmarks.ablations RECIPE RUN GROUP --out FOLDER``.
+"""What each part of a student buys: ``python -m benchmarks.ablations GROUP RECIPE RUN --out FOLDER``.
 
-Groups *window* and *guidance* play one student in other ways and train nothing; *init* trains students that
+    python -m benchmarks.ablations window coinrun runs/coinrun --student coinrun --out runs/ablations/coinrun
+
+Groups *window* and *guidance* play one world in other ways and train nothing; *init* trains students that
 differ in how they begin and whether they learn on their own rollouts, each from the same dynamics and for the
 same steps; *guided* distils guidance in. All are measured as in ``few_steps``; what is done stays done, so a
 group that was stopped goes on.
@@ -12,113 +14,156 @@ import argparse
 import functools
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paracosm.core.progress import LineProgress
 from paracosm.core.world_spec import PlayDefaults
-from paracosm.recipes.street import Street
+from paracosm.evaluate.suite import SuiteConfig
+from paracosm.recipes.street import Street, build
 from paracosm.recipes.students import Chain, ChainKind, chain, run_chain
+from paracosm.zoo import bundled_worlds
 
-from .few_steps import Player, Size, describe, measure, write_table
+from .few_steps import SHORT, TWO_MINUTES, Player, as_markdown, evenly, measure, slug, write_table
+from .students import describe
 
-LEVELS = (1.0, 0.5)
+PLAY = evenly(2)
 """Passes of every student here."""
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 
 
-def windows(street: Street, student: Path) -> list[Player]:
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the players of a group are made from."""
+
+    street: Street
+    """of the recipe"""
+    before: Path
+    """model folder of the dynamics before it was distilled"""
+    student: Path
+    """world folder of the student, for groups that train nothing"""
+    out: Path
+    """a folder for each model trained and each world made"""
+    steps: int
+    """of every stage that is trained"""
+
+
+def windows(setting: Setting) -> list[Player]:
     """One student with shorter pasts, and with first frames that stay."""
-    window = street.dynamics.model.window
-    plays = {f"window {count}": PlayDefaults(levels=LEVELS, window=count) for count in (4, 6, 9, 16, window)}
-    plays |= {
-        f"window 9, sink {count}": PlayDefaults(levels=LEVELS, window=9, sink=count) for count in (0, 1, 3)
-    }
-    return [Player(name=name, dynamics=student, play=play) for name, play in plays.items()]
+    window = setting.street.dynamics.model.window
+    plays = {f"window {count}": replace(PLAY, window=count) for count in (4, 6, 9, 16, window)}
+    plays |= {f"window 9, sink {count}": replace(PLAY, window=9, sink=count) for count in (1, 3)}
+    return [Player(name=name, world=setting.student, play=play) for name, play in plays.items()]
 
 
-def guidances(street: Street, student: Path) -> list[Player]:
+def guidances(setting: Setting) -> list[Player]:
     """Guidance in play, which doubles the passes of a frame: of the model before, and of the student."""
+    worlds = {"undistilled": _world(setting, "undistilled", setting.before), "student": setting.student}
     return [
-        Player(
-            name=f"{name}, guidance {guidance:g}",
-            dynamics=folder,
-            play=PlayDefaults(levels=LEVELS, guidance=guidance),
-        )
-        for name, folder in (("undistilled", street.dynamics.run / "dynamics"), ("student", student))
+        Player(name=f"{name}, guidance {guidance:g}", world=world, play=replace(PLAY, guidance=guidance))
+        for name, world in worlds.items()
         for guidance in (1.0, 2.0, 3.0, 4.0)
     ]
 
 
-def guided(street: Street, out: Path, steps: int) -> list[Player]:
-    """Guidance distilled in: by regression and by the real score, played at the price of none."""
+def guided(setting: Setting) -> list[Player]:
+    """Guidance distilled in by the real score, played at the price of none."""
     players = []
     for guidance in (1.0, 2.0, 3.0, 4.0):
-        made = _chain(street, out / f"guided_{guidance:g}").with_loop(num_steps=steps)
+        made = _chain(setting, f"guided_{guidance:g}", "direct")
         matching = replace(made.forcing.matching, guidance=guidance)
-        made = replace(
-            made,
-            init=made.init and replace(made.init, guidance=guidance),
-            forcing=replace(made.forcing, matching=matching),
-        )
-        players.append(_player(f"distilled guidance {guidance:g}", run_chain(made, PROGRESS)))
+        made = replace(made, forcing=replace(made.forcing, matching=matching))
+        players.append(_player(setting, f"distilled guidance {guidance:g}", run_chain(made, PROGRESS)))
     return players
 
 
-def inits(street: Street, out: Path, steps: int) -> list[Player]:
+def inits(setting: Setting) -> list[Player]:
     """Beginnings crossed with self forcing or none: "none" matches distributions from the dynamics itself."""
     kinds: dict[str, ChainKind] = {
         "consistency": "causal",
         "causal ode": "causal",
         "published ode": "published",
     }
-    players = [_player("none, teacher-forced only", street.dynamics.run / "dynamics")]
+    players = [_player(setting, "none, teacher-forced only", setting.before)]
     for name, kind in kinds.items():
-        made = _chain(street, out / name.replace(" ", "_"), kind).with_loop(num_steps=steps)
+        made = _chain(setting, slug(name), kind)
         if name == "causal ode":
             made = replace(made, init=made.init and replace(made.init, kind="ode"))
-        players.append(_player(f"{name}, teacher-forced only", run_chain(made, PROGRESS, last="init")))
-        players.append(_player(f"{name}, self-forced", run_chain(made, PROGRESS)))
-    none = _chain(street, out / "none", "direct").with_loop(num_steps=steps)
-    players.append(_player("none, self-forced", run_chain(none, PROGRESS)))
+        regressed = run_chain(made, PROGRESS, last="init")
+        players.append(_player(setting, f"{name}, teacher-forced only", regressed))
+        players.append(_player(setting, f"{name}, self-forced", run_chain(made, PROGRESS)))
+    none = _chain(setting, "none", "direct")
+    players.append(_player(setting, "none, self-forced", run_chain(none, PROGRESS)))
     return players
 
 
-def _chain(street: Street, out: Path, kind: ChainKind = "causal") -> Chain:
+GROUPS: Mapping[str, Callable[[Setting], list[Player]]] = {
+    "window": windows,
+    "guidance": guidances,
+    "guided": guided,
+    "init": inits,
+}
+"""Groups by name."""
+
+
+def _chain(setting: Setting, name: str, kind: ChainKind) -> Chain:
     return chain(
-        street.dynamics,
-        street.dynamics.run / "dynamics",
-        out,
+        setting.street.dynamics,
+        setting.before,
+        setting.out / name,
         kind=kind,
-        levels=LEVELS,
-        reader=street.run / "inverse_dynamics" / "inverse_dynamics",
-    )
+        levels=PLAY.levels,
+        reader=setting.street.run / "inverse_dynamics" / "inverse_dynamics",
+    ).with_loop(num_steps=setting.steps)
 
 
-def _player(name: str, folder: Path) -> Player:
-    return Player(name=name, dynamics=folder, play=PlayDefaults(levels=LEVELS))
+def _player(setting: Setting, name: str, dynamics: Path, play: PlayDefaults = PLAY) -> Player:
+    return Player(name=name, world=_world(setting, name, dynamics), play=play)
+
+
+def _world(setting: Setting, name: str, dynamics: Path) -> Path:
+    return build(setting.street, setting.out / "worlds" / slug(name), dynamics, PLAY.levels)
 
 
 def main() -> None:
     """Make the players of a group, measure them and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("group", choices=list(GROUPS))
     parser.add_argument("recipe")
     parser.add_argument("run", type=Path)
-    parser.add_argument("group", choices=["window", "guidance", "guided", "init"])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--student", type=Path, help="model folder, for window and guidance")
+    parser.add_argument("--student", default="", help="world of the student; the bundled one without it")
+    parser.add_argument(
+        "--before", type=Path, help="dynamics not distilled; RUN/dynamics/dynamics without it"
+    )
     parser.add_argument("--steps", type=int, default=300, help="of each stage, for init and guided")
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    street, out = describe(given.recipe, given.run), given.out / given.group
-    groups: Mapping[str, Callable[[], list[Player]]] = {
-        "window": lambda: windows(street, given.student or street.dynamics.run / "dynamics"),
-        "guidance": lambda: guidances(street, given.student or street.dynamics.run / "dynamics"),
-        "guided": lambda: guided(street, out, given.steps),
-        "init": lambda: inits(street, out, given.steps),
-    }
-    size = Size(minutes=given.minutes)
-    write_table(measure(street, groups[given.group](), size, out), size, out)
+    student = given.student or given.recipe
+    setting = Setting(
+        street=describe(given.recipe, given.run),
+        before=given.before or given.run / "dynamics" / "dynamics",
+        student=bundled_worlds().get(student, Path(student)),
+        out=given.out / given.group,
+        steps=given.steps,
+    )
+    players = GROUPS[given.group](setting)
+    rows = measure(
+        players,
+        [SHORT, TWO_MINUTES],
+        setting.out / "measured",
+        base=SuiteConfig(world="", workers=given.workers),
+        against=players[-1].name if given.group == "window" else players[0].name,
+    )
+    write_table(
+        rows,
+        given.json or setting.out / "table.json",
+        "python -m benchmarks.ablations " + " ".join(sys.argv[1:]),
+    )
+    print(as_markdown(rows))
 
 
 if __name__ == "__main__":

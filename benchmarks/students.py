@@ -1,24 +1,29 @@
 """Train a student: ``python -m benchmarks.students RECIPE RUN --out FOLDER [--kind causal]``.
 
-Both chains end in a model folder that ``few_steps`` measures and ``paracosm.models.world_model.build_world``
-makes a world of. Stop it at any moment; the same command goes on.
+Every chain ends in a model folder, of which ``paracosm export RECIPE --dynamics FOLDER --levels ...`` makes a
+world that ``few_steps`` measures. Stop it at any moment; the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import logging
 import sys
 from pathlib import Path
 from typing import get_args
 
 from paracosm.core.progress import LineProgress
+from paracosm.recipes.street import Street
 from paracosm.recipes.students import ChainKind, chain, run_chain
 
-from .few_steps import describe
-
 logger = logging.getLogger(__name__)
+
+
+def describe(recipe: str, run: Path) -> Street:
+    """Return the street of a bundled recipe."""
+    return importlib.import_module(f"paracosm.recipes.{recipe}").street(run)
 
 
 def main() -> None:

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks.few_steps import Player, Size, as_markdown, measure, parse_student
+from benchmarks.few_steps import Player, Portion, evenly, measure, parse_players, write_table
 from paracosm.core.errors import ConfigError
-from paracosm.core.world_spec import PlayDefaults
 from paracosm.data.reader import Dataset
+from paracosm.evaluate.bench import Bench
+from paracosm.evaluate.suite import SuiteConfig
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.inverse_dynamics import InverseDynamics
 from paracosm.recipes import coinrun
-from paracosm.recipes.street import Street
+from paracosm.recipes.street import Street, build
 from paracosm.recipes.students import Chain, chain, run_chain
 from paracosm.train.acceptance import AcceptanceConfig
 from paracosm.train.stages import encode, tokenizer
 from paracosm.train.stages.inverse_dynamics import describe_reader
+from paracosm.zoo import bundled_worlds
 from tests import tiny
 from tests.train.datasets import record_counting
 from tests.train.stages import dynamics_config, quick, tokenizer_config
@@ -28,7 +30,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
     """A run folder with recordings, a tokenizer, latents, a reader and a dynamics of random weights."""
     run = tmp_path_factory.mktemp("street")
     record_counting(run / "data" / "train", num_episodes=4, max_steps=40)
-    record_counting(run / "data" / "held_out", num_episodes=3, max_steps=40)
+    record_counting(run / "data" / "held_out", num_episodes=3, max_steps=40, split="held_out", seed=1)
     made = tokenizer.main(tokenizer_config(run / "tokenizer", run / "data" / "train", num_steps=1))
     encode.main(encode.EncodeStageConfig(data=run / "data" / "train", tokenizer=made))
     info = Dataset(run / "data" / "train").info
@@ -92,21 +94,37 @@ def test_a_direct_chain_forces_the_dynamics_itself_and_has_no_regression(tmp_pat
     assert made.with_loop(num_steps=7).forcing.loop.num_steps == 7
 
 
-def test_players_are_measured_once_and_laid_out(street: Street, tmp_path: Path) -> None:
-    player = Player(
-        name="tiny x 2", dynamics=street.dynamics.run / "dynamics", play=PlayDefaults(levels=(1.0, 0.5))
+def test_players_are_measured_once_and_laid_out_beside_their_difference(
+    street: Street, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build(street, tmp_path / "world")
+    base = SuiteConfig(
+        world="",
+        data=street.run / "data" / "held_out",
+        reference=street.run / "data" / "train",
+        reader=street.run / "inverse_dynamics" / "inverse_dynamics",
+        size="quick",
+        workers=1,
     )
-    size = Size(cases=2, steps=6, runs=1, minutes=0.05, tail_seconds=1.0)
-    rows = measure(street, [player], size, tmp_path)
-    assert measure(street, [player], size, tmp_path) == rows
-    assert {"gain_db", "control_share", "late_control_f1", "frame_ms_p99"} <= rows[0].keys()
-    assert as_markdown(rows).splitlines()[2].startswith("| tiny x 2 |")
+    players = [Player(name=f"tiny x {count}", world=world, play=evenly(count)) for count in (2, 1)]
+    portions = [Portion(suite="first", parts=frozenset({"fidelity"}), limit=2)]
+    rows = measure(players, portions, tmp_path / "out", base=base, against="tiny x 1")
+    assert list(rows) == ["tiny x 2", "tiny x 1"]
+    assert rows["tiny x 2"]["fidelity.psnr_db@4"].n == 2
+    assert "difference.fidelity.psnr_db@4" in rows["tiny x 2"]
+    assert "difference.fidelity.psnr_db@4" not in rows["tiny x 1"]
+    write_table(rows, tmp_path / "table.json", "the command")
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert table[3].startswith("| | gain @4 | gain @16 | sharpness @16 |")
+    assert table[5].startswith("| tiny x 2 |")
+    monkeypatch.setattr(Bench, "play", None)
+    assert measure(players, portions, tmp_path / "out", base=base, against="tiny x 1") == rows
 
 
-def test_a_student_is_named_with_its_folder_and_levels() -> None:
-    player = parse_student("two=runs/doom/two@1.0,0.5")
-    assert (player.name, player.dynamics, player.play.levels) == (
-        "two x 2",
-        Path("runs/doom/two"),
-        (1.0, 0.5),
-    )
+def test_a_player_is_named_with_its_world_and_passes() -> None:
+    two, one = parse_players("mine=runs/doom/world@2,1")
+    assert (two.name, two.world, two.play.levels) == ("mine x 2", Path("runs/doom/world"), (1.0, 0.5))
+    assert (one.name, one.play.levels) == ("mine x 1", (1.0,))
+    assert parse_players("student=coinrun@4")[0].world == bundled_worlds()["coinrun"]
+    with pytest.raises(ValueError, match="doom is no player; write NAME=WORLD@PASSES"):
+        parse_players("doom")

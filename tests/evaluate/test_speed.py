@@ -1,10 +1,21 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from paracosm.data.reader import Dataset
 from paracosm.evaluate.cases import choose_cases
 from paracosm.evaluate.rollouts import Subject
-from paracosm.evaluate.speed import HALF_SPAN, LATE_STEP, Timing, measure_speed, speed_figures
+from paracosm.evaluate.speed import (
+    HALF_SPAN,
+    LATE_STEP,
+    Timing,
+    joules_since,
+    measure_speed,
+    read_energy,
+    speed_figures,
+)
 
 from .toys import open_toy
 
@@ -25,6 +36,14 @@ def test_frames_per_second_leave_the_warm_up_out() -> None:
     figure = speed_figures(timing(step_s))["engine.frames_per_second"]
     assert figure.value == pytest.approx(50.0)
     assert figure.ci95 == pytest.approx((50.0, 50.0))
+
+
+def test_one_slow_step_in_fifty_shows_in_the_99th_percentile_alone() -> None:
+    step_s = np.full(1050, 0.02)
+    step_s[50::50] = 0.05
+    figures = speed_figures(timing(step_s))
+    assert figures["engine.step_ms.p50"].value == pytest.approx(20.0)
+    assert figures["engine.step_ms.p99"].value == pytest.approx(50.0)
 
 
 def test_a_late_frame_costs_as_many_times_an_early_one_as_it_does() -> None:
@@ -51,6 +70,20 @@ def test_resolution_steps_and_tokens_stand_beside_the_speed() -> None:
         for name in ("height", "width", "denoise_steps", "tokens_per_frame")
     }
     assert shown == {"height": 48, "width": 64, "denoise_steps": 2, "tokens_per_frame": 12}
+
+
+def test_energy_is_what_the_packages_used_and_never_zero_where_none_is_told(tmp_path: Path) -> None:
+    for zone, (used, most) in {"intel-rapl:0": (900, 1000), "intel-rapl:0:0": (5, 1000)}.items():
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "energy_uj").write_text(f"{used}\n")
+        (tmp_path / zone / "max_energy_range_uj").write_text(f"{most}\n")
+    before = read_energy(tmp_path)
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("400\n")  # it began again at 0
+    assert joules_since(before) == pytest.approx(500e-6)
+    assert joules_since(read_energy(tmp_path / "nothing")) is None
+    told = replace(timing(np.full(200, 0.01)), joules=3.0)
+    assert speed_figures(told)["engine.joules_per_frame"].value == pytest.approx(0.015)
+    assert speed_figures(timing(np.full(200, 0.01)))["engine.joules_per_frame"].status == "skipped"
 
 
 def test_a_world_is_timed_in_a_process_of_its_own(held_out: Dataset) -> None:

@@ -30,6 +30,10 @@ LATE_STEP = 10_000
 """Where the cost of a late frame is taken: ten minutes at 16 frames a second."""
 HALF_SPAN = 50
 """Steps on either side of these whose median cost is taken."""
+POWERCAP = Path("/sys/class/powercap")
+"""Where Linux tells what the processor packages use."""
+PERCENTILES = (50, 99)
+"""Of the time of a step, over the same steps."""
 BLOCKS = 10
 """Parts into which the timed steps are cut; their spread gives the interval."""
 
@@ -44,6 +48,7 @@ class Timing:
         memory_mb: resident memory at EARLY_STEP and at the end.
         peak_memory_mb: largest resident memory.
         details: what the world says of itself: size, steps, tokens.
+        joules: energy of the processor packages over all steps; None where the machine does not tell it.
     """
 
     first_frame_s: float
@@ -51,6 +56,7 @@ class Timing:
     memory_mb: tuple[float, float]
     peak_memory_mb: float
     details: Mapping[str, str | int | float]
+    joules: float | None = None
 
 
 def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -> Timing:
@@ -68,7 +74,7 @@ def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -
     world.step(controls[0])
     first_frame_s = time.time() - started
     step_s = np.empty(steps)
-    early = _memory_mb()
+    early, energy = _memory_mb(), read_energy()
     for index in range(steps):
         before = time.perf_counter()
         frame = world.step(controls[(index + 1) % len(controls)])
@@ -77,7 +83,7 @@ def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -
             early = _memory_mb()
         if frame.truth.get("ended"):
             world.reset(rollout.seed)
-    late = _memory_mb()
+    late, joules = _memory_mb(), joules_since(energy)
     world.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1 << 20 if sys.platform == "darwin" else 1 << 10
@@ -89,6 +95,7 @@ def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -
         memory_mb=(early, late),
         peak_memory_mb=peak,
         details=details,
+        joules=joules,
     )
 
 
@@ -117,8 +124,20 @@ def speed_figures(timing: Timing) -> dict[str, Figure]:
         figures["engine.frames_per_second"] = Figure(
             value=len(steady) / float(steady.sum()), unit="frames/s", n=len(steady), ci95=estimate(rates).ci95
         )
+        for percentile in PERCENTILES:
+            figures[f"engine.step_ms.p{percentile}"] = Figure(
+                value=1e3 * float(np.percentile(steady, percentile)),
+                unit="ms",
+                n=len(steady),
+                higher_is_better=False,
+            )
     figures["engine.first_frame_s"] = Figure(value=timing.first_frame_s, unit="s", higher_is_better=False)
     figures["engine.peak_memory_mb"] = Figure(value=timing.peak_memory_mb, unit="MB", higher_is_better=False)
+    figures["engine.joules_per_frame"] = (
+        not_computed("skipped", f"{POWERCAP} tells no energy on this machine", "J")
+        if timing.joules is None
+        else Figure(value=timing.joules / len(timing.step_s), unit="J", higher_is_better=False)
+    )
     for name in ("height", "width", "denoise_steps", "tokens_per_frame"):
         value = timing.details.get(name)
         if isinstance(value, int | float):
@@ -141,6 +160,32 @@ def _late_figures(timing: Timing) -> dict[str, Figure]:
         ratio_name: Figure(value=late / early, unit="ratio", n=2 * HALF_SPAN, higher_is_better=False),
         growth_name: Figure(value=growth, unit="MB", higher_is_better=False),
     }
+
+
+def read_energy(powercap: Path = POWERCAP) -> dict[Path, int]:
+    """Microjoules that each processor package has counted so far; {} where none may be read.
+
+    Source: the Linux kernel's powercap interface; zones of one colon are whole packages.
+    """
+    counted = {}
+    for zone in sorted(powercap.glob("*-rapl:*")):
+        if zone.name.count(":") == 1:
+            try:
+                counted[zone] = int((zone / "energy_uj").read_text())
+            except OSError:  # often readable by root alone
+                continue
+    return counted
+
+
+def joules_since(before: Mapping[Path, int]) -> float | None:
+    """Joules that the packages used since they were read, counters that began again at 0 included."""
+    if not before:
+        return None
+    used = 0
+    for zone, start in before.items():
+        end = int((zone / "energy_uj").read_text())
+        used += end - start if end >= start else end - start + int((zone / "max_energy_range_uj").read_text())
+    return used / 1e6
 
 
 def _memory_mb() -> float:

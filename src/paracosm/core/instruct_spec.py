@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from .controls import ControlSpace
 from .errors import ConfigError, DataError
-from .world_spec import Part, Starts, check_weights, kind_of, read_spec
+from .world_spec import Part, SpecHead, Starts, check_weights, kind_of, load_arrays, read_spec
 
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
@@ -54,23 +52,11 @@ class InstructPlay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstructWorldSpec:
+class InstructWorldSpec(SpecHead):
     """What world.json holds."""
 
     kind: Literal["instruct"]
     """tells this world from the others"""
-    format_version: int
-    """see FORMAT_VERSION"""
-    name: str
-    """short name"""
-    description: str
-    """one or two sentences for people"""
-    fps: float
-    """steps a second at the world's own pace"""
-    height: int
-    """rows of a frame in pixels"""
-    width: int
-    """columns of a frame in pixels"""
     controls: ControlSpace
     """what the player may do; words always, keys and video prompts where there is a branch"""
     parts: InstructParts
@@ -89,15 +75,13 @@ class InstructWorldSpec:
     """frames of a clip that are new: an instruction holds for so many"""
     play: InstructPlay
     """how it is played"""
-    starts: str
-    """file of the clips to start from"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
-        if self.fps <= 0 or min(self.height, self.width, self.given_frames, self.new_frames) < 1:
+        super().__post_init__()
+        if min(self.given_frames, self.new_frames) < 1:
             raise ConfigError(
-                f"{self.given_frames} + {self.new_frames} frames of {self.height} x {self.width} at "
-                f"{self.fps:g} fps are no clip; use sizes above 0"
+                f"{self.given_frames} + {self.new_frames} frames are no clip; use 1 or more of each"
             )
         steered = self.controls.keys or max(self.controls.look_limit) > 0 or self.controls.guide
         if not self.controls.text or (self.parts.branch is None and steered):
@@ -133,27 +117,9 @@ def load_instruct_starts(folder: Path, spec: InstructWorldSpec) -> Starts:
         DataError: when the file is missing, corrupt or does not fit the world.
     """
     path = folder / spec.starts
-    try:
-        tensors = load_file(path)
-        starts = Starts(frames=tensors["frames"], controls=tensors["controls"])
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(
-            f"{path} is missing or corrupt ({error}); copy the whole world folder or build the world again"
-        ) from error
+    starts = Starts(**load_arrays(path, ("frames", "controls")))
     check_instruct_starts(starts, spec, str(path))
     return starts
-
-
-def save_instruct_starts(starts: Starts, path: Path) -> None:
-    """Write start clips; the caller makes the folder whole."""
-    save_file(
-        {
-            "frames": np.ascontiguousarray(starts.frames),
-            "controls": np.ascontiguousarray(starts.controls),
-        },
-        path,
-    )
-    path.chmod(0o644)  # safetensors makes it private; a package's data is not
 
 
 def check_instruct_starts(starts: Starts, spec: InstructWorldSpec, name: str) -> None:

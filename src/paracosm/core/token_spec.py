@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from .controls import ControlSpace
 from .errors import ConfigError, DataError
-from .world_spec import WorldParts, check_weights, kind_of, read_spec
+from .world_spec import SpecHead, WorldParts, check_weights, kind_of, load_arrays, read_spec, save_arrays
 
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
@@ -35,23 +33,11 @@ SIZES_NOTE = "sizes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenWorldSpec:
+class TokenWorldSpec(SpecHead):
     """What world.json holds."""
 
     kind: Literal["tokens"]
     """tells this world from the others"""
-    format_version: int
-    """see FORMAT_VERSION"""
-    name: str
-    """short name, e.g. "coinrun-latent" """
-    description: str
-    """one or two sentences for people"""
-    fps: float
-    """steps a second at the world's own pace"""
-    height: int
-    """rows of a frame in pixels"""
-    width: int
-    """columns of a frame in pixels"""
     num_actions: int
     """learnt actions that the player chooses from"""
     idle_action: int
@@ -64,17 +50,12 @@ class TokenWorldSpec:
     """passes a frame"""
     temperature: float
     """of the sampling"""
-    starts: str
-    """file of the clips to start from"""
     bindings: dict[str, str] = field(default_factory=dict)
     """W3C key codes of the real keys of ``key_actions``, e.g. {"ArrowLeft": "left"}"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
-        if self.fps <= 0 or self.height < 1 or self.width < 1:
-            raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
-            )
+        super().__post_init__()
         if self.num_actions < 2:
             raise ConfigError(
                 f"{self.num_actions} latent action cannot tell two controls apart; use at least 2, e.g. 6"
@@ -132,13 +113,7 @@ def load_token_starts(folder: Path, spec: TokenWorldSpec) -> TokenStarts:
         DataError: when the file is missing, corrupt or does not fit the world.
     """
     path = folder / spec.starts
-    try:
-        tensors = load_file(path)
-        starts = TokenStarts(frames=tensors["frames"], actions=tensors["actions"])
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(
-            f"{path} is missing or corrupt ({error}); copy the whole world folder or build the world again"
-        ) from error
+    starts = TokenStarts(**load_arrays(path, ("frames", "actions")))
     check_token_starts(starts, spec, str(path))
     return starts
 
@@ -167,10 +142,7 @@ def read_action_pictures(folder: Path, spec: TokenWorldSpec) -> tuple[bytes, ...
 
 def save_token_starts(starts: TokenStarts, path: Path) -> None:
     """Write start clips; the caller makes the folder whole."""
-    save_file(
-        {"frames": np.ascontiguousarray(starts.frames), "actions": np.ascontiguousarray(starts.actions)}, path
-    )
-    path.chmod(0o644)  # safetensors makes it private; a package's data is not
+    save_arrays(path, frames=starts.frames, actions=starts.actions)
 
 
 def check_token_starts(starts: TokenStarts, spec: TokenWorldSpec, name: str) -> None:

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from .controls import Control, ControlSpace
 from .errors import ConfigError, DataError
-from .world_spec import Part, check_weights, kind_of, read_spec
+from .world_spec import Part, SpecHead, check_weights, kind_of, load_arrays, read_spec, save_arrays
 
 FORMAT_VERSION = 1
 """Raised when world.json changes its meaning."""
@@ -109,23 +107,11 @@ class VideoPlay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoWorldSpec:
+class VideoWorldSpec(SpecHead):
     """What world.json holds."""
 
     kind: Literal["video"]
     """tells this world from those that play without torch"""
-    format_version: int
-    """see FORMAT_VERSION"""
-    name: str
-    """short name, e.g. "universal" """
-    description: str
-    """one or two sentences for people"""
-    fps: float
-    """frames a second at the world's own pace"""
-    height: int
-    """rows of a frame in pixels"""
-    width: int
-    """columns of a frame in pixels"""
     controls: ControlSpace
     """what the player may do"""
     actions: ActionMap
@@ -134,17 +120,12 @@ class VideoWorldSpec:
     """the networks"""
     play: VideoPlay
     """how it is played"""
-    starts: str
-    """file of the pictures to start from"""
     source: str = ""
     """where the weights come from, and their licence"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
-        if self.fps <= 0 or self.height < 1 or self.width < 1:
-            raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
-            )
+        super().__post_init__()
         named = {key for key in self.actions.columns if key} | set(self.actions.turns)
         unknown = sorted(named - set(self.controls.keys))
         if unknown:
@@ -178,18 +159,14 @@ def load_pictures(folder: Path, spec: VideoWorldSpec) -> np.ndarray:
         DataError: when the file is missing, corrupt or does not fit the world.
     """
     path = folder / spec.starts
-    try:
-        pictures = load_file(path)["frames"]
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(f"{path} is missing or corrupt ({error}); convert again") from error
+    pictures = load_arrays(path, ("frames",))["frames"]
     check_pictures(pictures, spec.height, spec.width, str(path))
     return pictures
 
 
 def save_pictures(pictures: Sequence[np.ndarray], path: Path) -> None:
     """Write pictures to begin from; the caller makes the folder whole."""
-    save_file({"frames": np.ascontiguousarray(np.stack(pictures))}, path)
-    path.chmod(0o644)  # safetensors makes it private; a world's folder is not
+    save_arrays(path, frames=np.stack(pictures))
 
 
 def check_pictures(pictures: np.ndarray, height: int, width: int, name: str) -> None:

@@ -12,7 +12,7 @@ know how frames are made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -108,11 +108,11 @@ class PlayDefaults:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorldSpec:
-    """What world.json holds."""
+class SpecHead:
+    """What world.json says of every kind of neural world."""
 
     format_version: int
-    """see FORMAT_VERSION"""
+    """see FORMAT_VERSION of the kind"""
     name: str
     """short name, e.g. "doom" """
     description: str
@@ -123,6 +123,21 @@ class WorldSpec:
     """rows of a frame in pixels"""
     width: int
     """columns of a frame in pixels"""
+    starts: str
+    """file of the frames to start from"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a world."""
+        if self.fps <= 0 or self.height < 1 or self.width < 1:
+            raise ConfigError(
+                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSpec(SpecHead):
+    """What world.json holds."""
+
     controls: ControlSpace
     """what the player may do"""
     sizes: PlaySizes
@@ -131,21 +146,12 @@ class WorldSpec:
     """the networks"""
     play: PlayDefaults
     """how it is played"""
-    starts: str
-    """file of the frames to start from"""
     arithmetic: Arithmetic = "float32"
     """how the graphs multiply; any backend does the same"""
     game: str = ""
     """the true game that this world dreams of, e.g. "game:doom"; "" when it cannot be opened here"""
     game_config: Mapping[str, Any] = field(default_factory=dict)
     """the true game's config as JSON values, so that both have one picture size and one level"""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a world."""
-        if self.fps <= 0 or self.height < 1 or self.width < 1:
-            raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps:g} fps is no picture; use sizes above 0"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,24 +251,35 @@ def load_starts(folder: Path, spec: WorldSpec) -> Starts:
         DataError: when the file is missing, corrupt or does not fit the world.
     """
     path = folder / spec.starts
-    if not path.is_file():
-        raise DataError(f"{path} is missing; copy the whole world folder or build the world again")
-    try:
-        tensors = load_file(path)
-        starts = Starts(frames=tensors["frames"], controls=tensors["controls"])
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(f"{path} is corrupt or truncated ({error}); copy the world folder again") from error
+    starts = Starts(**load_arrays(path, ("frames", "controls")))
     check_starts(starts, spec, str(path))
     return starts
 
 
+def load_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of a world's start file.
+
+    Raises:
+        DataError: when the file or an array is missing, or the file is corrupt.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing; copy the whole world folder or build the world again")
+    try:
+        arrays = load_file(path)
+        return {name: arrays[name] for name in names}
+    except (SafetensorError, OSError, KeyError) as error:
+        raise DataError(f"{path} is corrupt or truncated ({error}); copy the world folder again") from error
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write the arrays of a world's start file; the caller makes the folder whole."""
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    path.chmod(0o644)  # safetensors makes it private; a package's data is not
+
+
 def save_starts(starts: Starts, path: Path) -> None:
     """Write start clips; the caller makes the folder whole."""
-    save_file(
-        {"frames": np.ascontiguousarray(starts.frames), "controls": np.ascontiguousarray(starts.controls)},
-        path,
-    )
-    path.chmod(0o644)  # safetensors makes it private; a package's data is not
+    save_arrays(path, frames=starts.frames, controls=starts.controls)
 
 
 def check_starts(starts: Starts, spec: WorldSpec, name: str) -> None:

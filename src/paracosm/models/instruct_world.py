@@ -20,9 +20,8 @@ from paracosm.core.instruct_spec import (
     InstructPlay,
     InstructWorldSpec,
     check_instruct_starts,
-    save_instruct_starts,
 )
-from paracosm.core.world_spec import Part, Starts
+from paracosm.core.world_spec import Part, Starts, save_starts
 
 from .base import Model, weights_hash
 from .dynamics_masked import MaskedDynamics
@@ -144,6 +143,6 @@ def build_instruct_world(
             still = np.zeros((*starts.controls.shape[:2], offered.width), np.float32)
             starts = replace(starts, controls=still)
         check_instruct_starts(starts, spec, name)
-        save_instruct_starts(starts, partial / spec.starts)
+        save_starts(starts, partial / spec.starts)
         save_config(spec, partial / "world.json")
     return spec

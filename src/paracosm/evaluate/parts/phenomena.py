@@ -53,7 +53,7 @@ class Phenomena:
     """Steps of each."""
 
     name: ClassVar[str] = "phenomena"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("interaction",)
     alone: ClassVar[bool] = False
 
@@ -259,9 +259,8 @@ def _own_motion(results: Sequence[Result]) -> Tally:
 
 
 def _creatures(bench: Bench, results: Sequence[Result]) -> Tally | Figure:
-    """Where there are creatures, what moves by itself is they (and torches)."""
+    """Where there are creatures, what moves by itself is they (and torches, and CoinRun's saws)."""
     hit = next((kind for kind in KINDS.get(bench.config.game.name, ()) if kind.name == "hit"), None)
-    if hit is not None and covered(hit, bench.config.game.config):
-        return _own_motion(results)
-    why = f"the game has {hit.needs} 0" if hit else "its creatures are not asked for yet"
-    return not_computed("undefined", f"not covered: {why}", "share")
+    if hit is not None and not covered(hit, bench.config.game.config):
+        return not_computed("undefined", f"not covered: the game has {hit.needs} 0", "share")
+    return _own_motion(results)

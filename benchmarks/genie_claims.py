@@ -183,9 +183,11 @@ def arrange(
         dynamics = replace(dynamics, actions=FinishedActions(model=setting.out / actions / "latent_actions"))
     return replace(
         recipe,
-        tokenizer=_shorten(replace(recipe.tokenizer, run=tokenizer), setting.steps),
-        latent_actions=_shorten(replace(recipe.latent_actions, run=setting.out / actions), setting.steps),
-        dynamics=_shorten(
+        tokenizer=shorten_stage(replace(recipe.tokenizer, run=tokenizer), setting.steps),
+        latent_actions=shorten_stage(
+            replace(recipe.latent_actions, run=setting.out / actions), setting.steps
+        ),
+        dynamics=shorten_stage(
             replace(dynamics, run=setting.out / name, tokenizer=tokenizer / "tokenizer"), setting.steps
         ),
     )
@@ -228,7 +230,8 @@ def _law(table: Table, column: str) -> dict[str, Any]:
     return {"power_law": fit_power_law(sizes, losses)}
 
 
-def _shorten(stage: Any, steps: int) -> Any:
+def shorten_stage(stage: Any, steps: int) -> Any:
+    """The same stage for fewer steps, its schedule shortened with it; 0 leaves it as it is."""
     if not steps:
         return stage
     optim = replace(stage.loop.optim, warmup_steps=min(100, steps // 5), decay_steps=steps // 3)

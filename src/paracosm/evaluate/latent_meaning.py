@@ -202,4 +202,4 @@ def _entropy_bits(share: np.ndarray) -> float:
     if np.isnan(share).any():
         return float("nan")
     share = share[share > 0]
-    return float(-(share * np.log2(share)).sum())
+    return float(0.0 - (share * np.log2(share)).sum())

@@ -1,7 +1,7 @@
 """Runs the stages over all sources: resumable, safe to kill at any moment, and one bad file stops nothing.
 
 Each finished stage of each source is one whole file; a run that goes on does what is missing and repeats
-nothing. Sources are spread over processes. This file does NOT know what the stages measure.
+nothing. Sources are spread over processes or a Ray cluster. This file does NOT know what the stages measure.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from paracosm.core.progress import ProgressMaker, no_progress
 from .footage import Source, find_sources
 from .handed_in import add_handed_in
 from .probe import NoVideoError
+from .ray_pool import run_on_ray
 from .remote import RemoteFolder
 from .stages import SOURCE_STAGES, CurateConfig, run_stage, stage_keys
 from .store import ScoreStore
@@ -100,7 +101,8 @@ def run(
     Raises:
         DataError: when the folder holds nothing, or what became of the sources cannot be written.
         BusyError: when another process curates into the same folder.
-        MissingPackageError: when a stage needs a package that is not installed.
+        MissingPackageError: when a stage or Ray is asked for and not installed.
+        ParacosmError: when no Ray cluster starts or answers.
     """
     store = ScoreStore(config.out)
     if config.origin:
@@ -195,22 +197,30 @@ def _run_all(sources: Sequence[Source], config: CurateConfig, progress: Progress
 
 
 def _outcomes(sources: Sequence[Source], config: CurateConfig) -> Iterator[Outcome]:
-    if config.workers == 1:
+    if config.on == "processes" and config.workers == 1:
         for source in sources:
             yield run_source(source, config)
         return
     left = {source.name: source for source in sources}
     try:
-        for outcome in _run_pool(list(left.values()), config, config.workers):
+        for outcome in _spread(sources, config):
             left.pop(outcome.source)
             yield outcome
     except BrokenProcessPool:
-        # Some file took its worker down with it. The others are as good as before: find out which one it was.
-        for source in list(left.values()):
-            try:
-                yield from _run_pool([source], config, 1)
-            except BrokenProcessPool:
-                yield _blame(source, config)
+        logger.debug("a worker ended before its work did")
+    # Some file took its worker down with it. The others are as good as before: find out which one it was.
+    for source in list(left.values()):
+        try:
+            yield from _run_pool([source], config, 1)
+        except BrokenProcessPool:
+            yield _blame(source, config)
+
+
+def _spread(sources: Sequence[Source], config: CurateConfig) -> Iterator[Outcome]:
+    """Run sources at the same time; those whose worker was lost have no outcome."""
+    if config.on == "ray":
+        return run_on_ray(run_source, sources, config)
+    return _run_pool(sources, config, config.workers)
 
 
 def _run_pool(sources: Sequence[Source], config: CurateConfig, workers: int) -> Iterator[Outcome]:

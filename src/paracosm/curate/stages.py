@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -33,7 +33,12 @@ class CurateConfig:
     game: str = ""
     """Game of the videos that lie in no folder of their own; duplicates are sought within a game."""
     workers: int = 2
-    """Processes that read sources at the same time."""
+    """Processes, or with on "ray" tasks, that read sources at the same time."""
+    on: Literal["processes", "ray"] = "processes"
+    """Where sources are read: by processes of this machine, or on a Ray cluster (extra "ray")."""
+    ray_address: str = ""
+    """Ray cluster to join, e.g. "auto" or "head:6379"; its nodes must reach folder and out. Without one, on
+    "ray" starts a cluster of as many cores as workers on this machine, for the run."""
     origin: str = ""
     """Object-store address of the videos, e.g. s3://bucket/videos; what folder lacks is fetched from there
     first."""
@@ -62,9 +67,14 @@ class CurateConfig:
     """When two clips are the same."""
 
     def __post_init__(self) -> None:
-        """Refuse a number of workers that does nothing."""
+        """Refuse a number of workers that does nothing, and an address that nobody would join."""
         if self.workers < 1:
             raise ConfigError(f"workers {self.workers} would do nothing; use 1 or more")
+        if self.ray_address and self.on != "ray":
+            raise ConfigError(
+                f'ray_address "{self.ray_address}" is joined by on "ray" alone, not by "{self.on}"; '
+                "add --on ray or leave the address out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

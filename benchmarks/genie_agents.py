@@ -33,7 +33,7 @@ from paracosm.core.files import whole_file
 from paracosm.core.rng import stream
 from paracosm.core.run_dir import RunDir
 from paracosm.core.stats import BOOTSTRAP_DRAWS, estimate
-from paracosm.data.reader import EpisodeRef
+from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.evaluate.intervals import percentile_interval
 from paracosm.evaluate.latent_meaning import measure_meaning
 from paracosm.models.latent_actions import CodeInput, LatentActions
@@ -58,6 +58,7 @@ from .genie_videos import (
     record_expert,
     record_other,
     record_seen,
+    thin,
 )
 
 CLONES = ("oracle", "unseen", "seen")
@@ -74,6 +75,9 @@ class Sizes:
     """longest of them"""
     expert_episodes: int = 200
     """of the expert, for each difficulty"""
+    every: int = 3
+    """steps of the game between two frames that a latent action model trained here sees, so that a key has
+    time to show; the paper takes every frame"""
     actions_steps: int = 1000
     """of a latent action model"""
     clone_steps: int = 800
@@ -95,6 +99,7 @@ class Sizes:
 TINY = Sizes(
     video_episodes=6,
     video_steps=40,
+    every=2,
     expert_episodes=3,
     actions_steps=8,
     clone_steps=8,
@@ -106,6 +111,14 @@ TINY = Sizes(
     toy=1,
 )
 """To see every stretch work, under a minute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namer:
+    """A latent action model that names steps, and the steps of the game between two frames that it sees."""
+
+    model: Path
+    every: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +141,7 @@ def main() -> None:
     parser.add_argument(
         "--seen", type=Path, help="latent action model that saw CoinRun; trained when missing"
     )
+    parser.add_argument("--seen-every", type=int, default=1, help="steps between the frames that it saw")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--labelled", type=int, default=0, help="labelled steps; 0 takes the sizes'")
     parser.add_argument("--tiny", action="store_true", help="toy sizes, under a minute")
@@ -137,7 +151,8 @@ def main() -> None:
     sizes = TINY if given.tiny else Sizes()
     if given.labelled:
         sizes = replace(sizes, labelled=given.labelled)
-    figures = run(given.out, sizes, range(given.seeds), given.seen)
+    seen = Namer(model=given.seen, every=given.seen_every) if given.seen else None
+    figures = run(given.out, sizes, range(given.seeds), seen)
     command = "python -m benchmarks.genie_agents" + (" --tiny" if given.tiny else "")
     report = make_report(command, figures, seeds=tuple(range(given.seeds)))
     print(show_report(report))
@@ -145,7 +160,7 @@ def main() -> None:
         write_report(report, given.json)
 
 
-def run(out: Path, sizes: Sizes, seeds: Sequence[int], seen: Path | None = None) -> dict[str, Figure]:
+def run(out: Path, sizes: Sizes, seeds: Sequence[int], seen: Namer | None = None) -> dict[str, Figure]:
     """Do all that is not done yet.
 
     Args:
@@ -159,11 +174,11 @@ def run(out: Path, sizes: Sizes, seeds: Sequence[int], seen: Path | None = None)
     """
     with RunDir(out) as folder:
         folder.keep_config(sizes)
-        models = {
+        namers = {
             "unseen": train_actions(out, "unseen", sizes, record_other),
             "seen": seen or train_actions(out, "seen", sizes, record_seen),
         }
-        expert = label_expert(out, sizes, models)
+        expert = label_expert(out, sizes, namers)
         table, worlds = Table(out, "agents"), Worlds(sizes.side_by_side)
         try:
             for seed in seeds:
@@ -174,12 +189,14 @@ def run(out: Path, sizes: Sizes, seeds: Sequence[int], seen: Path | None = None)
 
 
 def train_actions(
-    out: Path, name: str, sizes: Sizes, make_videos: Callable[[Path, int, int], object]
-) -> Path:
-    """Record videos and train a latent action model on them; returns its folder."""
-    videos = out / "videos" / name
-    make_videos(videos, sizes.video_episodes, sizes.video_steps)
-    return latent_actions.main(actions_stage(out / f"actions_{name}", videos, sizes), PROGRESS)
+    out: Path, name: str, sizes: Sizes, make_videos: Callable[[Path, int, int], Dataset]
+) -> Namer:
+    """Record videos and train a latent action model on them."""
+    recorded = make_videos(out / "videos" / name, sizes.video_episodes, sizes.video_steps)
+    videos = out / "videos" / f"{name}_thinned"
+    thin(recorded, videos, sizes.every)
+    stage = actions_stage(out / f"actions_{name}", videos, sizes)
+    return Namer(model=latent_actions.main(stage, PROGRESS), every=sizes.every)
 
 
 def actions_stage(run: Path, data: Path, sizes: Sizes) -> LatentActionsStageConfig:
@@ -189,28 +206,28 @@ def actions_stage(run: Path, data: Path, sizes: Sizes) -> LatentActionsStageConf
     return shorten_stage(replace(stage, run=run, data=data), sizes.actions_steps)
 
 
-def label_expert(out: Path, sizes: Sizes, models: Mapping[str, Path]) -> Expert:
+def label_expert(out: Path, sizes: Sizes, namers: Mapping[str, Namer]) -> Expert:
     """Record the expert on training levels of both difficulties and label every step of it."""
     episodes: list[EpisodeRef] = []
     for difficulty in DIFFICULTIES:
         folder = out / "videos" / f"expert_{difficulty}"
         episodes += record_expert(folder, difficulty, sizes.expert_episodes, sizes.max_steps).episodes
     labels = {"oracle": [real_actions(episode.control_vectors) for episode in episodes]}
-    for name, model in models.items():
-        labels[name] = keep_labels(out / "labels" / f"{name}.npz", model, episodes)
+    for name, namer in namers.items():
+        labels[name] = keep_labels(out / "labels" / f"{name}.npz", namer, episodes)
     return Expert(frames=[episode.frames for episode in episodes], labels=labels)
 
 
-def keep_labels(file: Path, model: Path, episodes: Sequence[EpisodeRef]) -> list[np.ndarray]:
+def keep_labels(file: Path, namer: Namer, episodes: Sequence[EpisodeRef]) -> list[np.ndarray]:
     """Learnt action of every step of every episode, found once and kept in a file."""
     if not file.exists():
-        network = LatentActions.load(model)
+        network = LatentActions.load(namer.model)
         if isinstance(network.config.input, CodeInput):
-            raise DataError(f"{model} sees codes of a tokenizer; give a latent action model that sees pixels")
+            raise DataError(f"{namer.model} sees codes; give a latent action model that sees pixels")
         line = PROGRESS(f"label {file.stem}", len(episodes), "episode")
         found = {}
         for i, episode in enumerate(episodes):
-            found[str(i)] = find_actions(network, np.array(episode.frames))
+            found[str(i)] = find_actions(network, np.array(episode.frames), namer.every)
             line.update(i + 1)
         line.close()
         with whole_file(file) as temporary, temporary.open("wb") as stream_:
@@ -220,9 +237,17 @@ def keep_labels(file: Path, model: Path, episodes: Sequence[EpisodeRef]) -> list
 
 
 @torch.inference_mode()
-def find_actions(model: LatentActions, frames: np.ndarray) -> np.ndarray:
-    """Learnt actions int64 (t - 1,) of one whole video."""
-    return model.infer(to_pixels(torch.from_numpy(frames)[None]))[0].numpy()
+def find_actions(model: LatentActions, frames: np.ndarray, every: int) -> np.ndarray:
+    """Learnt action of each step of one video, int64 (t - 1,): between its frame and the n-th after it.
+
+    Beyond the end of the video its last frame stays.
+    """
+    longer = np.concatenate([frames, np.repeat(frames[-1:], every - 1, 0)])
+    found = np.empty(len(frames) - 1, np.int64)
+    for first in range(min(every, len(found))):
+        told = model.infer(to_pixels(torch.from_numpy(longer[first::every])[None]))[0].numpy()
+        found[first::every] = told[: len(found[first::every])]
+    return found
 
 
 def measure_seed(out: Path, sizes: Sizes, expert: Expert, seed: int, table: Table, worlds: Worlds) -> None:

@@ -22,11 +22,14 @@ from paracosm.collect.games.procgen import ProcgenConfig, ProcgenName
 from paracosm.collect.games.procgen_world import ProcgenWorld
 from paracosm.collect.policies import MixedPolicy, NewRandom, StickyRandom
 from paracosm.collect.record import RecordConfig, record
-from paracosm.core.controls import Control
+from paracosm.core.controls import Control, ControlSpace
+from paracosm.core.episode import Recipe
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import LineProgress
 from paracosm.core.world import Frame, Policy, Snapshot, World, WorldInfo
+from paracosm.data.format import EPISODES_FOLDER
 from paracosm.data.reader import Dataset
+from paracosm.data.writer import EpisodeWriter, prepare_dataset
 
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 KEYS = ("left", "right", "up")
@@ -172,6 +175,33 @@ def record_expert(out: Path, difficulty: Difficulty, num_episodes: int, max_step
         workers=1,
     )
     return record(config, open_game, make_player, world_config=coinrun_game(difficulty), progress=PROGRESS)
+
+
+def thin(dataset: Dataset, out: Path, every: int) -> Dataset:
+    """Plain videos of every n-th frame of a recording, one from each of its first n frames; without controls.
+
+    Nothing is thrown away: each frame is in one video. In fewer frames a second a key has time to show: one
+    step of CoinRun parts left from right by a pixel, three by five.
+    """
+    info = replace(
+        dataset.info,
+        name=f"video:every-{every}-of-{dataset.info.name.partition(':')[2]}",
+        controls=ControlSpace(),
+        fps=dataset.info.fps / every,
+        description=f"Every {every}. frame of {dataset.info.name}.",
+    )
+    prepare_dataset(out, info)
+    for episode in dataset.episodes:
+        for first in range(every):
+            name = f"{episode.name}-{first}"
+            if (out / EPISODES_FOLDER / name).exists() or episode.num_frames <= first:
+                continue
+            recipe = Recipe(world=info.name, engine=info.engine, policy="video", split="train")
+            with EpisodeWriter(out, name, info, recipe) as writer:
+                for index, image in enumerate(episode.frames[first::every]):
+                    frame = Frame(image=np.array(image), index=index)
+                    writer.step(None, frame) if index else writer.begin(frame)
+    return Dataset(out)
 
 
 def held_out_levels(seed: int, count: int) -> range:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks import genie_agents
-from benchmarks.genie_agents import TINY, run, solved_figures
+from benchmarks.genie_agents import TINY, find_actions, run, solved_figures
 from benchmarks.genie_clone import (
     SEES,
     Clone,
@@ -29,11 +30,16 @@ from benchmarks.genie_videos import (
     OtherGames,
     held_out_levels,
     real_actions,
+    thin,
 )
+from paracosm.collect.games.counting import CountingWorld
+from paracosm.collect.policies import StickyRandom
+from paracosm.collect.record import RecordConfig, record
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.rng import stream
 from paracosm.core.world import Frame, Snapshot, WorldInfo
+from paracosm.models.latent_actions import LatentActions
 from paracosm.train.loop import LoopConfig
 from paracosm.train.optim import OptimConfig
 from tests.tiny import ungraded
@@ -218,6 +224,38 @@ def test_shares_of_the_oracle_are_those_counted_by_hand(tmp_path: Path) -> None:
 def test_coinrun_is_not_among_the_other_games() -> None:
     with pytest.raises(ConfigError, match=r"games \['coinrun'\] must be other games than coinrun"):
         GamesConfig(games=("coinrun",))
+
+
+class Brightness:
+    """Names the change of brightness from frame to frame, as a latent action model would an action."""
+
+    def infer(self, pixels: torch.Tensor) -> torch.Tensor:
+        bright = ((pixels.mean((2, 3, 4)) + 1) * 127.5).round().long()
+        return bright[:, 1:] - bright[:, :-1]
+
+
+def test_each_step_is_named_by_its_frame_and_the_one_so_many_steps_after() -> None:
+    bright = np.array([0, 1, 3, 7, 15, 31, 63], np.uint8)
+    frames = np.broadcast_to(bright[:, None, None, None], (7, 2, 2, 3)).copy()
+    model = cast("LatentActions", Brightness())
+    assert find_actions(model, frames, 1).tolist() == [1, 2, 4, 8, 16, 32]
+    assert find_actions(model, frames, 3).tolist() == [7, 14, 28, 56, 48, 32]
+    assert find_actions(model, frames[:2], 3).tolist() == [1]
+
+
+def test_thinned_videos_hold_every_frame_once_and_no_control(tmp_path: Path) -> None:
+    config = RecordConfig(
+        world="game:counting", out=tmp_path / "whole", num_episodes=1, max_steps=10, workers=1
+    )
+    whole = record(config, lambda name, config=None: CountingWorld(), lambda world, policy: StickyRandom())
+    thinned = thin(whole, tmp_path / "thinned", 3)
+    assert [episode.num_frames for episode in thinned.episodes] == [4, 4, 3]
+    frames = whole.episodes[0].frames
+    for first, episode in enumerate(thinned.episodes):
+        assert np.array_equal(episode.frames, frames[first::3])
+        assert not episode.has_controls
+    assert thinned.info.fps == whole.info.fps / 3
+    assert len(thin(whole, tmp_path / "thinned", 3)) == 3
 
 
 @pytest.mark.games("coinrun")

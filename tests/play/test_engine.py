@@ -18,7 +18,7 @@ from paracosm.core.world import World
 from paracosm.models.storage import Storage
 from paracosm.nn.space_time import AttentionKind
 from paracosm.play.backends import BackendKind
-from paracosm.play.engine import EngineConfig, NeuralWorld, open_model_world
+from paracosm.play.engine import EngineConfig, NeuralWorld, choose_overlap, open_model_world
 from tests import tiny
 
 PIXEL_TOLERANCE = 2
@@ -324,6 +324,42 @@ def test_snapshots_of_other_worlds_and_other_weights_are_refused(tmp_path: Path)
     other.reset()
     with pytest.raises(WorldError, match="the snapshot was taken with other weights of model:tiny"):
         world.restore(other.snapshot())
+
+
+def test_a_held_control_is_embedded_once_and_gives_the_bytes_of_one_embedded_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, anew = open_tiny(), open_tiny()
+    for world in (kept, anew):
+        world.reset(seed=0)
+    calls = count_passes(kept, monkeypatch)
+    held = [Control({"left"})] * 3 + [Control({"right"}), Control({"left"})]
+    for control in held:
+        anew._conditions._kept.clear()
+        assert np.array_equal(kept.step(control).image, anew.step(control).image)
+    assert calls.count("condition") == 2 + len(held)  # and one for each that the other embedded anew
+
+
+def test_embedded_controls_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paracosm.play.conditions.MOST_KEPT", 4)
+    world = open_tiny()
+    world.reset(seed=0)
+    for control in some_controls(8):
+        world.step(control)
+    assert len(world._conditions._kept) == 4
+
+
+@pytest.mark.parametrize(
+    ("cores", "overlap", "threads"), [(1, "none", 1), (2, "behind", 1), (4, "behind", 2)]
+)
+def test_writing_goes_behind_where_there_is_a_core_for_it(
+    monkeypatch: pytest.MonkeyPatch, cores: int, overlap: str, threads: int
+) -> None:
+    monkeypatch.setattr("paracosm.play.engine.count_cores", lambda: cores)
+    assert choose_overlap(EngineConfig()) == overlap
+    world = open_tiny(num_threads=0)
+    assert (world._behind is None) == (overlap == "none")
+    assert world._networks._num_threads == threads  # pyright: ignore
 
 
 def test_two_players_of_a_world_share_its_weights_until_both_have_left() -> None:

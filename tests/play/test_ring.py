@@ -1,9 +1,11 @@
 """The player's ring keeps a window and a sink just as the trainer's cache does."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from paracosm.core.rng import stream
 from paracosm.core.world_spec import load_spec
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.nn.space_time import AttentionKind
+from paracosm.play.backends import BackendKind
 from paracosm.play.backends.ring import Entry, Ring
 from paracosm.play.engine import EngineConfig, NeuralWorld
 from tests import tiny
@@ -59,6 +62,44 @@ def test_play_sees_the_past_that_training_saw(
             expected = dynamics.step(torch.zeros_like(x), torch.ones(1, 1), led_by, known, cache)
             cache = dynamics.write(x, torch.zeros(1, 1), led_by, known, cache)
         np.testing.assert_allclose(made, expected[0, 0].numpy(), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_a_ring_that_has_no_room_to_spare_gives_the_numbers_of_one_that_has(backend: BackendKind) -> None:
+    made = []
+    for exact in (True, False):
+        world = open_tiny(backend, window=2, sink=1, overlap="none")
+        assert world._need_networks().exact_rings
+        world.reset(seed=0)
+        roomy = Ring(world._spec.sizes, 2, 1, exact)
+        roomy.fill(world._ring.entries)
+        world._ring = roomy
+        assert len(roomy.mask) == (2 if exact else 4) * world._spec.sizes.tokens_per_frame
+        draws = stream(0, "spare places")
+        shape, width = world._spec.sizes.latent_shape, tiny.CONTROLS.width
+        frames = draws.standard_normal((5, *shape), np.float32)
+        vectors = draws.uniform(0, 1, (5, width)).astype(np.float32)
+        made.append([ask(world, frames[i], i + 1, vectors[i]) for i in range(5)])
+    np.testing.assert_allclose(made[0], made[1], atol=TOLERANCE)
+
+
+def test_graphs_of_a_fixed_past_are_played_with_all_their_places(tmp_path: Path) -> None:
+    folder = tmp_path / "world"
+    shutil.copytree(tiny.shared_tiny_world(), folder)
+    file = folder / "dynamics" / "step.onnx"
+    model = onnx.load(file, load_external_data=False)
+    del model.metadata_props[:]  # as an older graph, whose past has one length
+    for given in model.graph.input:
+        for axis in given.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                axis.dim_value = 4 * load_spec(folder).sizes.tokens_per_frame
+    file.write_bytes(model.SerializeToString())
+    controls, frames = some_controls(6), []
+    for where in (folder, tiny.shared_tiny_world()):
+        world = open_tiny("onnx", where, window=2)
+        world.reset(seed=0)
+        frames.append(np.stack([world.step(control).image for control in controls]).astype(int))
+    assert np.abs(frames[0] - frames[1]).max() <= 2
 
 
 def test_a_sink_stays_and_the_others_go() -> None:

@@ -146,11 +146,16 @@ def hardware() -> Mapping[str, str | int | float]:
     """Say where figures are measured: processor, cores this process may use, memory, system, Python."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 0),
+        "cores": count_cores(),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+
+
+def count_cores() -> int:
+    """Cores that this process may use: threads beyond them would wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def commit() -> str:

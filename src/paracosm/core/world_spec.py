@@ -34,6 +34,9 @@ Arithmetic = Literal["float32", "int8"]
 weights stored as bytes."""
 WEIGHTS_FILE = "model.safetensors"
 """Weights of a part, in its folder."""
+PLACES = "places"
+"""Length of the past in a graph of the dynamics, fixed when it is opened; a note of this name in the graph
+holds the most that the network was made for. Graphs without the note have that length always."""
 SCALE_SUFFIX = ":scale"
 """Ends the name of the scales of weights stored as bytes: they tell how to read weights and are none."""
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
 from paracosm.core.token_spec import SIZES_NOTE
-from paracosm.core.world_spec import SCALE_SUFFIX, WEIGHTS_FILE, Arithmetic
+from paracosm.core.world_spec import PLACES, SCALE_SUFFIX, WEIGHTS_FILE, Arithmetic
 
 from .byte_product import BYTE_PRODUCT
 from .dynamics_flow import FlowDynamics
@@ -50,7 +50,7 @@ class Graph:
         network: attribute of ``module`` whose folder holds the weights.
         inputs: example inputs by name, in order.
         outputs: names of the outputs.
-        free_axes: for inputs and outputs whose first axis may have any length.
+        free_axes: for inputs and outputs with axes that may have any length, the names of these lengths.
         extra_operators: operator sets beyond the standard one, with their versions.
         notes: words that the graph carries along for who runs it.
     """
@@ -60,7 +60,7 @@ class Graph:
     network: str
     inputs: Mapping[str, Tensor]
     outputs: Sequence[str]
-    free_axes: Sequence[str] = ()
+    free_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     extra_operators: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
             network="dynamics",
             inputs=first,
             outputs=["modulation", "cos", "sin"],
-            free_axes=["levels", "known", "modulation"],
+            free_axes={key: {0: "passes"} for key in ("levels", "known", "modulation")},
         ),
         Graph(
             name="step",
@@ -124,7 +124,13 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
             network="dynamics",
             inputs=step | _named("keys", keys) | _named("values", values),
             outputs=["clean", "new_keys", "new_values"],
+            free_axes={
+                "mask": {0: PLACES},
+                **{key: {2: PLACES} for key in _named("keys", keys)},
+                **{key: {1: PLACES} for key in _named("values", values)},
+            },
             extra_operators={"com.microsoft": 1},
+            notes={PLACES: str(len(mask))},
         ),
     ]
 
@@ -195,7 +201,7 @@ def _trace(graph: Graph) -> Any:
             opset_version=OPSET,
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_axes={name: {0: "passes"} for name in graph.free_axes},
+            dynamic_axes={name: dict(axes) for name, axes in graph.free_axes.items()},
             custom_opsets=dict(graph.extra_operators),
         )
     model = onnx.load_model_from_string(buffer.getvalue())

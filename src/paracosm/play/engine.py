@@ -8,16 +8,17 @@ one replays the same bytes. This file does NOT know browsers, sessions or traini
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
+from paracosm.core.figures import count_cores
 from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
@@ -35,6 +36,7 @@ from paracosm.zoo import bundled_worlds
 
 from .backends import Backend, BackendKind, CompileKind, State, open_backend
 from .backends.ring import Entry, Ring
+from .conditions import Conditions
 from .instruct_world import InstructEngineConfig, InstructWorld
 from .neural_base import (
     Moment,
@@ -60,7 +62,7 @@ class EngineConfig:
     backend: BackendKind = "onnx"
     """onnx needs nothing beyond this package; torch needs the extra "train" """
     num_threads: int = 0
-    """threads of one network pass; 0 uses every core that this process may use"""
+    """threads of one network pass; 0 uses the cores that this process may use, half of them with behind"""
     levels: tuple[float, ...] = ()
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
@@ -69,8 +71,9 @@ class EngineConfig:
     """past frames that are kept; 0 takes the world's own"""
     sink: int = -1
     """first frames that stay in the window for good; -1 takes the world's own"""
-    overlap: Overlap = "none"
-    """behind: a frame is shown before it is written to the cache, which happens meanwhile; the same bytes"""
+    overlap: Overlap | Literal["auto"] = "auto"
+    """behind: a frame is shown before it is written to the cache, which happens meanwhile; the same bytes;
+    auto: behind where this process may use two cores or more"""
     compile: CompileKind = "off"
     """with torch only: compile the networks when they are first used; graphs needs a graphics card"""
 
@@ -109,7 +112,9 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         self._spec = spec = load_spec(folder)
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
-        num_threads = config.num_threads or _count_cores()
+        overlap = choose_overlap(config)
+        # What runs behind wants a core of its own: passes this small gain little from a second thread.
+        num_threads = config.num_threads or max(1, count_cores() // (2 if overlap == "behind" else 1))
         backend = open_backend(config.backend, folder, spec, num_threads, config.compile)
         settings = replace(
             spec.play,
@@ -135,8 +140,9 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         )
         super().__init__(about, weights, backend, settings)
         self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
-        self._ring = Ring(spec.sizes, settings.window, settings.sink)
-        self._behind = open_worker(config.overlap)
+        self._conditions = Conditions(len(self._frequencies), spec.controls.width)
+        self._ring = Ring(spec.sizes, settings.window, settings.sink, backend.exact_rings)
+        self._behind = open_worker(overlap)
         self._writing: Future[Ring] | None = None
 
     @property
@@ -249,19 +255,15 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         passes = [(self._settings.context_level, vector is not None)]
         passes += [(level, vector is not None) for level in levels]
         passes += [(level, False) for level in levels if guided]
-        width = self._spec.controls.width
-        modulation, cos, sin = self._need_networks().condition(
-            np.array([level for level, _ in passes], np.float32),
-            np.array([known for _, known in passes]),
-            np.zeros((1, width), np.float32) if vector is None else np.ascontiguousarray(vector[None]),
-            # Whole turns are taken off in double precision: frame 1,000,000 is placed as exactly as frame 1.
-            np.remainder(index * self._frequencies, 2 * np.pi).astype(np.float32),
-        )
+        # Whole turns are taken off in double precision: frame 1,000,000 is placed as exactly as frame 1.
+        angle = np.remainder(index * self._frequencies, 2 * np.pi).astype(np.float32)
+        modulation, cos, sin = self._conditions.ask(self._need_networks(), passes, vector, angle)
         rows = {(level, known): modulation[i] for i, (level, known) in enumerate(passes[1:], 1)}
         return _Plan(index=index, control=vector, write=modulation[0], denoise=rows, cos=cos, sin=sin)
 
     def _fill_ring(self, entries: tuple[Entry, ...]) -> None:
-        self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink)
+        exact = self._need_networks().exact_rings
+        self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink, exact)
         self._ring.fill(entries)
 
     def _denoise(self, x: np.ndarray, level: float, control: _Plan, cache: Ring) -> np.ndarray:
@@ -343,14 +345,16 @@ def _for_video(config: EngineConfig) -> VideoEngineConfig:
         levels=config.levels,
         guidance=config.guidance,
         num_threads=config.num_threads,
-        overlap=config.overlap,
+        overlap="none" if config.overlap == "auto" else config.overlap,
         compile=config.compile,
     )
 
 
-def _count_cores() -> int:
-    """Cores that this process may use: threads beyond them would wait for each other."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def choose_overlap(config: EngineConfig) -> Overlap:
+    """What "auto" means in this process."""
+    if config.overlap != "auto":
+        return config.overlap
+    return "behind" if count_cores() > 1 else "none"
 
 
 def _fresh_noise(seed: int, index: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from paracosm.core.errors import DataError
-from paracosm.core.world_spec import WorldSpec
+from paracosm.core.world_spec import PLACES, WorldSpec
 
 from .ring import Ring
 
@@ -34,7 +36,13 @@ class OnnxBackend:
         self._encode = open_graph(tokenizer / "encode.onnx", num_threads)
         self._decode = open_graph(tokenizer / "decode.onnx", num_threads)
         self._condition = open_graph(dynamics / "condition.onnx", num_threads)
-        self._step = open_graph(dynamics / "step.onnx", num_threads)
+        self._step_file, self._num_threads = dynamics / "step.onnx", num_threads
+        tokens = spec.sizes.tokens_per_frame if spec.sizes.attention == "joint" else 1
+        usual = (spec.play.window or spec.sizes.window) * tokens
+        step = open_graph(self._step_file, num_threads, {PLACES: usual})
+        self.exact_rings = PLACES in step.get_modelmeta().custom_metadata_map
+        self._steps = {usual if self.exact_rings else spec.sizes.window * tokens: step}
+        self._opening = threading.Lock()
         # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
         self._only_needed = onnxruntime.RunOptions()
         self._only_needed.only_execute_path_to_fetches = True
@@ -63,15 +71,23 @@ class OnnxBackend:
         self, x: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
     ) -> np.ndarray:
         """See the Protocol."""
-        return self._step.run(["clean"], _step_inputs(x, modulation, cos, sin, ring))[0]
+        return self._step(ring).run(["clean"], _step_inputs(x, modulation, cos, sin, ring))[0]
 
     def write(
         self, clean: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
     ) -> tuple[np.ndarray, np.ndarray]:
         """See the Protocol."""
         inputs = _step_inputs(clean, modulation, cos, sin, ring)
-        keys, values = self._step.run(["new_keys", "new_values"], inputs, self._only_needed)
+        keys, values = self._step(ring).run(["new_keys", "new_values"], inputs, self._only_needed)
         return keys, values
+
+    def _step(self, ring: Ring) -> Any:
+        """The graph of a pass for a past of this length: fixed lengths are faster than free ones."""
+        places = len(ring.mask)
+        with self._opening:
+            if places not in self._steps:
+                self._steps[places] = open_graph(self._step_file, self._num_threads, {PLACES: places})
+            return self._steps[places]
 
 
 def session_options(num_threads: int) -> onnxruntime.SessionOptions:
@@ -97,18 +113,24 @@ def runtime_name() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def open_graph(path: Path, num_threads: int) -> Any:
+def open_graph(path: Path, num_threads: int, lengths: Mapping[str, int] | None = None) -> Any:
     """Open a graph.
+
+    Args:
+        path: its file.
+        num_threads: threads of one pass.
+        lengths: of axes that the graph leaves free, by name.
 
     Raises:
         DataError: when it is missing or cannot be read.
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; run paracosm export to write the graphs of this world")
+    options = session_options(num_threads)
+    for name, length in (lengths or {}).items():
+        options.add_free_dimension_override_by_name(name, length)
     try:
-        return onnxruntime.InferenceSession(
-            str(path), session_options(num_threads), providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own for every fault of a file
         first_line = str(error).splitlines()[0]
         raise DataError(

@@ -8,7 +8,6 @@ file does NOT know controls or worlds.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from paracosm.core.errors import DataError
+from paracosm.core.figures import count_cores
 from paracosm.core.token_spec import SIZES_NOTE, TokenWorldSpec
 from paracosm.models.mask_schedule import SamplerConfig, mask_levels
 from paracosm.models.rollout import next_frame
@@ -133,7 +133,7 @@ class OnnxTokenPlayer:
     """
 
     def __init__(self, folder: Path, spec: TokenWorldSpec, num_threads: int) -> None:
-        num_threads = num_threads or _count_cores()
+        num_threads = num_threads or count_cores()
         tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
         self.runtime = runtime_name()
         self._encode = Streamed(tokenizer / "encode.onnx", num_threads)
@@ -177,10 +177,6 @@ class OnnxTokenPlayer:
 
 def _told(action: int | None) -> dict[str, np.ndarray]:
     return {"action": np.array([action or 0], np.int64), "known": np.array([action is not None])}
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_player(folder: Path, spec: TokenWorldSpec, num_threads: int) -> OnnxTokenPlayer:

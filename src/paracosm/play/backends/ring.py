@@ -45,8 +45,9 @@ class Ring:
 
     Args:
         sizes: shapes of the world.
-        window: frames that are kept; 0 takes all places, fewer leave places empty.
+        window: frames that are kept; 0 takes the network's window.
         sink: first frames that stay.
+        exact: have places for these frames alone; without it, a shorter window leaves places empty.
 
     Attributes:
         keys: for each layer float32 (sequences n, k, places).
@@ -54,13 +55,13 @@ class Ring:
         mask: float32 (places,), 0 where something is held.
     """
 
-    def __init__(self, sizes: PlaySizes, window: int = 0, sink: int = 0) -> None:
+    def __init__(self, sizes: PlaySizes, window: int = 0, sink: int = 0, exact: bool = False) -> None:
         self._joint = sizes.attention == "joint"
         self._tokens = sizes.tokens_per_frame if self._joint else 1
         self._window, self._sink = window or sizes.window, sink
         self._frequencies = np.asarray(sizes.frame_frequencies, np.float64)
         sequences = sizes.heads if self._joint else sizes.heads * sizes.tokens_per_frame
-        places = sizes.window * self._tokens
+        places = (self._window if exact else sizes.window) * self._tokens
         self.keys = [np.zeros((sequences, sizes.head_width, places), np.float32) for _ in range(sizes.layers)]
         self.values = [
             np.zeros((sequences, places, sizes.head_width), np.float32) for _ in range(sizes.layers)

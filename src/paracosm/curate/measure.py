@@ -23,7 +23,7 @@ from .footage import Picture, Source, iterate_pictures, small_size
 from .hashing import perceptual_hash
 from .motion_field import flow_between, flow_of_vectors
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = pa.schema(
     [

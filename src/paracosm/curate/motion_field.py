@@ -20,6 +20,9 @@ from .footage import Vectors
 LEAST_COVERED = 0.2
 """Share of the picture that vectors must cover to speak for it: fewer and most blocks were drawn anew."""
 
+REPLACED = 48
+"""Levels of 255 by which a pixel must differ, in any colour, to show another thing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
@@ -100,18 +103,32 @@ def aligned_residual(before: np.ndarray, after: np.ndarray) -> float:
     return float(difference / contrast_of(before, after))
 
 
-def shifted_residual(before: np.ndarray, after: np.ndarray) -> float:
-    """Return what one shift of the whole picture cannot explain, as a share of the frames' own contrast."""
+def slid_difference(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Return what no shift of the whole picture can explain; every shift of up to a fifth of it is tried.
+
+    The middle of each frame is looked for in the other, so that plain pictures, in which neither flow nor
+    phases find a hold, are compared as well.
+
+    Args:
+        before: uint8 (h, w, 3), small: the work grows with the square of its pixels.
+        after: uint8 (h, w, 3).
+
+    Returns:
+        The root of the mean square difference at the best shift, 0 to 1, and the share of pixels that differ
+        there by more than REPLACED levels; the mean of both directions.
+    """
+    one, two = _slide(before, after), _slide(after, before)
+    return (one[0] + two[0]) / 2, (one[1] + two[1]) / 2
+
+
+def _slide(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
     cv2 = need("cv2", "curate")
-    one, two = before.astype(np.float32), after.astype(np.float32)
-    (shift_x, shift_y), _ = cv2.phaseCorrelate(one, two, _window(before.shape))
-    rows, columns = before.shape
-    x, y = round(shift_x), round(shift_y)
-    if abs(x) > 0.6 * columns or abs(y) > 0.6 * rows:
-        x = y = 0
-    old = one[max(0, -y) : rows - max(0, y), max(0, -x) : columns - max(0, x)]
-    new = two[max(0, y) : rows - max(0, -y), max(0, x) : columns - max(0, -x)]
-    return float(np.abs(old - new).mean() / contrast_of(before, after))
+    rows, columns = after.shape[:2]
+    middle = after[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    error, _, (left, top), _ = cv2.minMaxLoc(cv2.matchTemplate(before, middle, cv2.TM_SQDIFF))
+    there = before[top : top + middle.shape[0], left : left + middle.shape[1]]
+    replaced = float((cv2.absdiff(there, middle).max(axis=2) > REPLACED).mean())
+    return float(np.sqrt(max(error, 0.0) / middle.size)) / 255, replaced
 
 
 def contrast_of(before: np.ndarray, after: np.ndarray) -> float:

@@ -51,6 +51,8 @@ class Player:
 class Portion:
     """Parts of a suite that every player is measured by, in one call of the evaluation."""
 
+    name: str
+    """folder of its results"""
     suite: SuiteName
     """whose sizes they have"""
     parts: frozenset[str]
@@ -59,13 +61,17 @@ class Portion:
     """at most so many units of each"""
 
 
-SHORT = Portion(suite="core", parts=frozenset({"fidelity", "control", "opposites"}))
+SHORT = Portion(name="short", suite="core", parts=frozenset({"fidelity", "control", "opposites"}))
 """64 short cases, and the ceiling beside each figure of control."""
-FAST = Portion(suite="speed", parts=frozenset({"speed"}))
+FAST = Portion(name="speed", suite="speed", parts=frozenset({"speed"}))
 """Time of a frame, early and late, with nothing beside it."""
-FIVE_MINUTES = Portion(suite="full", parts=frozenset({"stability", "late_control", "drift"}), limit=3)
+FIVE_MINUTES = Portion(
+    name="five_minutes", suite="full", parts=frozenset({"stability", "late_control", "drift"}), limit=3
+)
 """Three runs of five minutes."""
-TWO_MINUTES = Portion(suite="core", parts=frozenset({"stability", "late_control"}), limit=3)
+TWO_MINUTES = Portion(
+    name="two_minutes", suite="core", parts=frozenset({"stability", "late_control"}), limit=3
+)
 """Three runs of two minutes, where many rows are compared."""
 COLUMNS: Mapping[str, str] = {
     "fidelity.gain_over_copy_db@4": "gain @4",
@@ -141,16 +147,17 @@ def measure(
         folder = make_world(player, out / slug(player.name) / "world")
         row: Row = {}
         for portion in portions:
-            place = Path(portion.suite)
             config = replace(
                 base,
                 world=f"model:{folder}",
                 suite=portion.suite,
                 parts=portion.parts,
                 limit=portion.limit,
-                against=str(out / slug(against) / place) if against and player.name != against else None,
+                against=str(out / slug(against) / portion.name)
+                if against and player.name != against
+                else None,
             )
-            results = out / slug(player.name) / place
+            results = out / slug(player.name) / portion.name
             row |= run_suite(config, results, opener=opener, progress=PROGRESS).figures
         rows[player.name] = row
     return {name: rows[name] for name in names}

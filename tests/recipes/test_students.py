@@ -107,7 +107,7 @@ def test_players_are_measured_once_and_laid_out_beside_their_difference(
         workers=1,
     )
     players = [Player(name=f"tiny x {count}", world=world, play=evenly(count)) for count in (2, 1)]
-    portions = [Portion(suite="first", parts=frozenset({"fidelity"}), limit=2)]
+    portions = [Portion(name="look", suite="first", parts=frozenset({"fidelity"}), limit=2)]
     rows = measure(players, portions, tmp_path / "out", base=base, against="tiny x 1")
     assert list(rows) == ["tiny x 2", "tiny x 1"]
     assert rows["tiny x 2"]["fidelity.psnr_db@4"].n == 2

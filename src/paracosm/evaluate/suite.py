@@ -182,7 +182,7 @@ def _write(
     page = Page(
         outcome=outcome,
         report=report,
-        targets=TARGETS.get(game, ()) if config.suite == "first" else (),
+        targets=[target for target in TARGETS.get(game, ()) if target.figure in report.figures],
         cases=cases.name,
         against=config.against or "",
         card=read_card(config.world),

@@ -27,7 +27,7 @@ from paracosm.zoo import bundled_worlds
 from .few_steps import SHORT, TWO_MINUTES, Player, as_markdown, evenly, measure, slug, write_table
 from .students import describe
 
-PLAY = evenly(2)
+PLAY = PlayDefaults(levels=evenly(2))
 """Passes of every student here."""
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 

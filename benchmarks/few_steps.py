@@ -6,7 +6,8 @@
 PLAYER is NAME=WORLD@PASSES: a world's folder, or the name of a bundled one, played at each number of passes.
 All are measured by the evaluation's own parts on the cases that ship: short runs of the suite "core", five
 minutes of free play, the time of a frame. What is measured stays measured; with ``--against`` every figure
-stands beside its paired difference to that row. ``--only short`` leaves minutes and times out.
+stands beside its paired difference to that row. ``--only short`` leaves minutes and times out; ``--only
+kernel`` measures distances of 1,024 clips and takes as long as all the rest.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ TWO_MINUTES = Portion(
     name="two_minutes", suite="core", parts=frozenset({"stability", "late_control"}), limit=3
 )
 """Three runs of two minutes, where many rows are compared."""
+KERNEL = Portion(name="kernel", suite="full", parts=frozenset({"distances"}))
+"""Distances of distributions of clips, for the few players that they decide between."""
 COLUMNS: Mapping[str, str] = {
     "fidelity.gain_over_copy_db@4": "gain @4",
     "fidelity.gain_over_copy_db@16": "gain @16",
@@ -84,34 +87,41 @@ COLUMNS: Mapping[str, str] = {
     "stability.in_band_share_of_ceiling@120s": "in band, 120 s",
     "stability.in_band_share_of_ceiling@300s": "in band, 300 s",
     "stability.distance_to_real@300s": "distance @300 s",
+    "distance.kernel@8": "kernel @8",
+    "distance.kernel@16": "kernel @16",
     "engine.frames_per_second": "frames/s",
     "engine.step_ms.p50": "ms p50",
     "engine.step_ms.p99": "ms p99",
 }
 """Figures shown in the table, with their headings; the JSON has all."""
 
+PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST, "kernel": KERNEL}
+"""Portions that can be asked for."""
 Row = dict[str, Figure]
 """Figures of a player, by name."""
 
 
-def evenly(passes: int) -> PlayDefaults:
-    """Play at so many passes, their noise levels falling evenly from 1."""
-    return PlayDefaults(levels=tuple(1 - index / passes for index in range(passes)))
+def evenly(passes: int) -> tuple[float, ...]:
+    """Noise levels of so many passes, falling evenly from 1."""
+    return tuple(1 - index / passes for index in range(passes))
 
 
 def parse_players(text: str) -> list[Player]:
-    """Read NAME=WORLD@PASSES, passes divided by commas.
+    """Read NAME=WORLD@PASSES, passes divided by commas; all else is as in the world.
 
     Raises:
         ValueError: for another form.
+        DataError: when there is no such world.
     """
     found = re.fullmatch(r"([^=]+)=(.+)@(\d+(?:,\d+)*)", text)
     if not found:
         raise ValueError(f"{text} is no player; write NAME=WORLD@PASSES, e.g. student=coinrun@2,1")
     name, world, passes = found.groups()
     folder = bundled_worlds().get(world, Path(world))
+    play = load_spec(folder).play
     return [
-        Player(name=f"{name} x {count}", world=folder, play=evenly(int(count))) for count in passes.split(",")
+        Player(name=f"{name} x {count}", world=folder, play=replace(play, levels=evenly(int(count))))
+        for count in passes.split(",")
     ]
 
 
@@ -236,14 +246,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("players", nargs="+", metavar="NAME=WORLD@PASSES")
     parser.add_argument("--against", default="")
-    parser.add_argument("--only", choices=["short", "long", "speed"], nargs="*", default=[])
+    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=["short", "long", "speed"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    portions = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST}
     rows = measure(
         [player for text in given.players for player in parse_players(text)],
-        [portion for name, portion in portions.items() if not given.only or name in given.only],
+        [portion for name, portion in PORTIONS.items() if name in given.only],
         given.out,
         base=SuiteConfig(world="", workers=given.workers),
         against=given.against,

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.few_steps import Player, Portion, evenly, measure, parse_players, write_table
 from paracosm.core.errors import ConfigError
+from paracosm.core.world_spec import PlayDefaults, load_spec
 from paracosm.data.reader import Dataset
 from paracosm.evaluate.bench import Bench
 from paracosm.evaluate.suite import SuiteConfig
@@ -106,7 +107,10 @@ def test_players_are_measured_once_and_laid_out_beside_their_difference(
         size="quick",
         workers=1,
     )
-    players = [Player(name=f"tiny x {count}", world=world, play=evenly(count)) for count in (2, 1)]
+    players = [
+        Player(name=f"tiny x {count}", world=world, play=PlayDefaults(levels=evenly(count)))
+        for count in (2, 1)
+    ]
     portions = [Portion(name="look", suite="first", parts=frozenset({"fidelity"}), limit=2)]
     rows = measure(players, portions, tmp_path / "out", base=base, against="tiny x 1")
     assert list(rows) == ["tiny x 2", "tiny x 1"]
@@ -122,9 +126,12 @@ def test_players_are_measured_once_and_laid_out_beside_their_difference(
 
 
 def test_a_player_is_named_with_its_world_and_passes() -> None:
-    two, one = parse_players("mine=runs/doom/world@2,1")
-    assert (two.name, two.world, two.play.levels) == ("mine x 2", Path("runs/doom/world"), (1.0, 0.5))
+    folder = tiny.shared_tiny_world()
+    two, one = parse_players(f"mine={folder}@2,1")
+    assert (two.name, two.world, two.play.levels) == ("mine x 2", folder, (1.0, 0.5))
     assert (one.name, one.play.levels) == ("mine x 1", (1.0,))
-    assert parse_players("student=coinrun@4")[0].world == bundled_worlds()["coinrun"]
+    four = parse_players("student=coinrun@4")[0]
+    assert four.world == bundled_worlds()["coinrun"]
+    assert four.play.window == load_spec(four.world).play.window
     with pytest.raises(ValueError, match="doom is no player; write NAME=WORLD@PASSES"):
         parse_players("doom")

@@ -1,11 +1,13 @@
 """Writes the figures of stored reports into cards and pages: ``python -m benchmarks.cards``.
 
 Cards and pages are written by hand but for the tables between their markers; a test fails when one is stale.
-The full table stands in the card, the headlines in every page that has their markers (README.md).
+The table of the first two reports stands in the card, its headlines in every page that has their markers
+(README.md), the tables of all reports in docs/results.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,8 +24,14 @@ HEAD_BEGIN, HEAD_END = (
     "<!-- end of headlines -->",
 )
 """Around the headlines of a page."""
-REPORTS: Mapping[str, str] = {"doom": "doom_first.json", "coinrun": "coinrun_first.json"}
-"""The stored report of each bundled world, in the order in which they are shown."""
+REPORTS: Mapping[str, Sequence[str]] = {
+    "doom": ("doom_core.json",),
+    "coinrun": ("coinrun_core.json",),
+}
+"""The stored reports of each bundled world, in the order in which they are shown; a second one's figures of
+speed, of an idle machine, stand in place of the first's."""
+RESULTS = ROOT / "docs" / "results.md"
+"""Page of every report."""
 HEADLINES: Mapping[str, str] = {
     "tokenizer.psnr_db": "true frames encoded and decoded",
     "fidelity.gain_over_copy_db@4": "better than the copied frame after 4 steps",
@@ -39,11 +47,6 @@ HEADLINES: Mapping[str, str] = {
 """Figures that the pages show, with their words."""
 
 
-def report_file(world: str) -> Path:
-    """Where the report of a bundled world is stored."""
-    return FOLDER / REPORTS[world]
-
-
 def card_file(folder: Path) -> Path:
     """Where the card of a world's folder stands: beside it, since the folder is replaced as a whole."""
     return folder.with_suffix(".md")
@@ -55,34 +58,55 @@ def pages() -> list[Path]:
     return [page for page in found if HEAD_BEGIN in page.read_text()]
 
 
-def figures_table(world: str, report: Report) -> str:
-    """Lay a report out as Markdown: every figure, its interval, its anchors, and its target."""
+def figures_table(world: str, reports: Sequence[Report]) -> str:
+    """Lay reports out as one table in Markdown: every figure, its interval, its anchors, and its target.
+
+    Args:
+        world: whose targets stand beside the figures.
+        reports: of a figure that several have, the last's is shown.
+    """
+    figures = join_figures(reports)
     lines = [
-        f"{_origin(report)}, on {report.hardware['cores']} cores of {report.hardware['cpu']}; "
-        f"seeds {', '.join(map(str, report.seeds)) or 'none'}.",
+        *(f"{_origin(one)}, {_machine(one)}; seeds {_seeds(one)}.  " for one in reports),
         "",
         "| figure | value | 95 % | n | true game | copied | shuffled | no control | target |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     targets = _targets(world)
-    lines += [_row(name, figure, targets.get(name)) for name, figure in report.figures.items()]
+    lines += [_row(name, figure, targets.get(name)) for name, figure in figures.items()]
     return "\n".join(lines)
 
 
-def headlines_table(reports: Mapping[str, Report]) -> str:
-    """Lay the headlines of several worlds out as Markdown, each with its interval, n and bar."""
-    lines = [
-        "| world | figure | value | 95 % | n | bar |",
-        "|---|---|---|---|---|---|",
+def join_figures(reports: Sequence[Report]) -> dict[str, Figure]:
+    """Figures of several reports by name; a value stands before what a later report did not compute."""
+    joined: dict[str, Figure] = {}
+    for report in reports:
+        computed = {name: one for name, one in report.figures.items() if one.value is not None}
+        joined |= {name: one for name, one in report.figures.items() if name not in joined} | computed
+    return joined
+
+
+def headlines_table(reports: Mapping[str, Sequence[Report]]) -> str:
+    """Lay the headlines of several worlds out as Markdown, a column each: value, interval, n and bar."""
+    lines = [f"| | {' | '.join(reports)} |", "|---" * (len(reports) + 1) + "|"]
+    for name, words in HEADLINES.items():
+        cells = [_headline(world, name, join_figures(some).get(name)) for world, some in reports.items()]
+        if any(cells):
+            lines.append(f"| {words} (`{name}`) | {' | '.join(cells)} |")
+    lines.append("")
+    lines += [
+        f"- {world}: {_origin(one)}, {_machine(one)}" for world, some in reports.items() for one in some
     ]
-    for world, report in reports.items():
-        targets = _targets(world)
-        for name, words in HEADLINES.items():
-            figure = report.figures.get(name)
-            if figure is not None and figure.status != "undefined":
-                lines.append(_headline(world, name, words, figure, targets.get(name)))
-    lines += ["", *(f"- {world}: {_origin(report)}" for world, report in reports.items())]
     return "\n".join(lines)
+
+
+def results_table(reports: Mapping[str, Sequence[Report]]) -> str:
+    """Lay every report of every world out as Markdown, a heading each."""
+    return "\n\n".join(
+        f"## {world}: {_suite(report)}\n\n{figures_table(world, [report])}"
+        for world, several in reports.items()
+        for report in several
+    )
 
 
 def fresh_text(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
@@ -100,15 +124,17 @@ def fresh_text(text: str, table: str, begin: str = BEGIN, end: str = END) -> str
 
 def fresh_documents() -> dict[Path, str]:
     """Every card and page that shows figures, as it must read."""
-    reports = {world: read_report(report_file(world)) for world in REPORTS}
+    reports = {world: [read_report(FOLDER / name) for name in names] for world, names in REPORTS.items()}
+    shown = {world: several[:2] for world, several in reports.items()}
     folders = bundled_worlds()
     found = {
         card_file(folders[world]): fresh_text(
-            card_file(folders[world]).read_text(), figures_table(world, report)
+            card_file(folders[world]).read_text(), figures_table(world, some)
         )
-        for world, report in reports.items()
+        for world, some in shown.items()
     }
-    table = headlines_table(reports)
+    found[RESULTS] = fresh_text(RESULTS.read_text(), results_table(reports))
+    table = headlines_table(shown)
     return found | {page: fresh_text(page.read_text(), table, HEAD_BEGIN, HEAD_END) for page in pages()}
 
 
@@ -137,14 +163,29 @@ def _bar(target: Target | None, figure: Figure) -> str:
     return f"{bounds} {'met' if target.meets({target.figure: figure}) else '**missed**'}"
 
 
-def _headline(world: str, name: str, words: str, figure: Figure, target: Target | None) -> str:
-    label = f"| {world} | {words} (`{name}`)"
-    if figure.value is None:
-        return f"{label} | {figure.status}: {figure.reason} | | | {_bar(target, figure)} |"
-    return (
-        f"{label} | {figure.value:.3g} {figure.unit} | {_interval(figure, 3)} | {figure.n} | "
-        f"{_bar(target, figure)} |"
-    )
+def _machine(report: Report) -> str:
+    return f"on {report.hardware['cores']} cores of {report.hardware['cpu']}"
+
+
+def _seeds(report: Report) -> str:
+    return ", ".join(map(str, report.seeds)) or "none"
+
+
+def _suite(report: Report) -> str:
+    found = re.search(r"--suite (\w+)", report.command)
+    return f"suite {found[1]}" if found else "suite first"
+
+
+def _headline(world: str, name: str, figure: Figure | None) -> str:
+    """Cell of a headline; "" for what the world has no use for."""
+    if figure is None or figure.status == "undefined":
+        return ""
+    bar = _bar(_targets(world).get(name), figure)
+    said = f"{figure.status}: {figure.reason}"
+    if figure.value is not None:
+        interval = _interval(figure, 3)
+        said = f"{figure.value:.3g} {figure.unit} ({f'{interval}; ' if interval else ''}n = {figure.n})"
+    return f"{said}; {bar}" if bar else said
 
 
 def _interval(figure: Figure, digits: int) -> str:

@@ -75,9 +75,9 @@ class Sizes:
     """longest of them"""
     expert_episodes: int = 200
     """of the expert, for each difficulty"""
-    every: int = 3
-    """steps of the game between two frames that a latent action model trained here sees, so that a key has
-    time to show; the paper takes every frame"""
+    every: int = 1
+    """steps of the game between two frames that a latent action model trained here sees; the paper takes
+    every frame"""
     actions_steps: int = 1000
     """of a latent action model"""
     clone_steps: int = 800
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--seen-every", type=int, default=1, help="steps between the frames that it saw")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--labelled", type=int, default=0, help="labelled steps; 0 takes the sizes'")
+    parser.add_argument("--every", type=int, default=0, help="steps between frames; 0 takes the sizes'")
     parser.add_argument("--tiny", action="store_true", help="toy sizes, under a minute")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -151,6 +152,8 @@ def main() -> None:
     sizes = TINY if given.tiny else Sizes()
     if given.labelled:
         sizes = replace(sizes, labelled=given.labelled)
+    if given.every:
+        sizes = replace(sizes, every=given.every)
     seen = Namer(model=given.seen, every=given.seen_every) if given.seen else None
     figures = run(given.out, sizes, range(given.seeds), seen)
     command = "python -m benchmarks.genie_agents" + (" --tiny" if given.tiny else "")

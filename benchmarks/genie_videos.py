@@ -180,8 +180,7 @@ def record_expert(out: Path, difficulty: Difficulty, num_episodes: int, max_step
 def thin(dataset: Dataset, out: Path, every: int) -> Dataset:
     """Plain videos of every n-th frame of a recording, one from each of its first n frames; without controls.
 
-    Nothing is thrown away: each frame is in one video. In fewer frames a second a key has time to show: one
-    step of CoinRun parts left from right by a pixel, three by five.
+    Nothing is thrown away: each frame is in one video. In fewer frames a second a key has more time to show.
     """
     info = replace(
         dataset.info,

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -152,15 +153,33 @@ def test_a_cluster_that_does_not_start_is_asked_again_and_then_told(monkeypatch)
     assert dict(os.environ) == before
 
 
-def test_an_address_where_nobody_answers_is_told():
+def test_an_address_where_nobody_listens_is_told_at_once():
+    ray = NoRay(AssertionError("Ray would ask for minutes"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = CurateConfig(folder=Path(), on="ray", ray_address=address)
+        with (
+            pytest.raises(
+                ParacosmError, match=rf'no Ray cluster answers at "{address}" \(.*refused\); start'
+            ),
+            ray_pool._cluster(ray, config),
+        ):
+            pass
+    assert ray.asked == []
+
+
+def test_an_address_where_ray_finds_no_cluster_is_told():
     ray = NoRay(ConnectionError("nobody there"))
-    config = CurateConfig(folder=Path(), on="ray", ray_address="head:6379")
+    config = CurateConfig(folder=Path(), on="ray", ray_address="auto")
     with (
-        pytest.raises(ParacosmError, match=r'no Ray cluster answers at "head:6379" \(nobody there\); start'),
+        pytest.raises(ParacosmError, match=r'no Ray cluster answers at "auto" \(nobody there\); start'),
         ray_pool._cluster(ray, config),
     ):
         pass
-    assert "num_cpus" not in ray.asked[0][0], "a cluster that runs already has its own size"
+    options, surroundings = ray.asked[0]
+    assert "num_cpus" not in options, "a cluster that runs already has its own size"
+    assert "RAY_gcs_server_request_timeout_seconds" not in surroundings, "who is not there is told soon"
 
 
 def test_an_address_without_ray_is_refused():

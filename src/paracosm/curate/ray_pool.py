@@ -13,6 +13,7 @@ import dataclasses
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -60,7 +61,7 @@ def run_on_ray(
         MissingPackageError: when Ray or what a stage needs is not installed, here or where the work is done.
         ParacosmError: when no cluster starts or answers, or it is lost.
     """
-    with _surroundings():
+    with _surroundings(config):
         ray, data = need("ray", "ray"), need("ray.data", "ray")
     if not sources:
         return
@@ -109,7 +110,7 @@ def _cluster(ray: Any, config: CurateConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _surroundings():
+    with _surroundings(config):
         if config.ray_address:
             _join(ray, config.ray_address)
         else:
@@ -122,13 +123,21 @@ def _cluster(ray: Any, config: CurateConfig) -> Iterator[None]:
 
 def _join(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         ray.shutdown()
         raise ParacosmError(
             f'no Ray cluster answers at "{address}" ({_first_line(error)}); start one with ray start --head, '
             "or leave --ray-address out to start one on this machine"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would go on asking for ten minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _start(ray: Any, workers: int) -> None:
@@ -155,9 +164,10 @@ def _start(ray: Any, workers: int) -> None:
 
 
 @contextlib.contextmanager
-def _surroundings() -> Iterator[None]:
-    """Set what Ray reads from the environment, and put back what was there."""
-    added = {name: value for name, value in SURROUNDINGS.items() if name not in os.environ}
+def _surroundings(config: CurateConfig) -> Iterator[None]:
+    """Set what Ray reads from the environment as it starts a cluster, and put back what was there."""
+    wanted = {} if config.ray_address else SURROUNDINGS
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield

@@ -83,7 +83,7 @@ class TestOnACluster:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_run_killed_on_ray_leaves_no_process_and_goes_on(curated_once, tmp_path):
+def test_a_run_killed_on_ray_takes_its_cluster_down_and_goes_on(curated_once, tmp_path):
     need_ray()
     out = tmp_path / "out"
     words = ["-c", "from paracosm.cli.main import main; import sys; main(sys.argv[1:])", "curate", "run"]

@@ -25,8 +25,8 @@ HEAD_BEGIN, HEAD_END = (
 )
 """Around the headlines of a page."""
 REPORTS: Mapping[str, Sequence[str]] = {
-    "doom": ("doom_core.json",),
-    "coinrun": ("coinrun_core.json",),
+    "doom": ("doom_core.json", "doom_speed.json"),
+    "coinrun": ("coinrun_core.json", "coinrun_speed.json"),
 }
 """The stored reports of each bundled world, in the order in which they are shown; a second one's figures of
 speed, of an idle machine, stand in place of the first's."""

@@ -31,7 +31,9 @@ BYTE_PIXEL_TOLERANCE, BYTE_LATENT_TOLERANCE = 6, 0.1
 
 
 def open_tiny(backend: BackendKind = "onnx", folder: Path | None = None, **given: object) -> NeuralWorld:
-    config = replace(EngineConfig(backend=backend, num_threads=1), **given)  # pyright: ignore[reportArgumentType]
+    """Open the tiny world, which writes before it shows, so that its cache can be looked at after a step."""
+    plain = EngineConfig(backend=backend, num_threads=1, overlap="none")
+    config = replace(plain, **given)  # pyright: ignore[reportArgumentType]
     return NeuralWorld(folder or tiny.shared_tiny_world(), config, "model:tiny")
 
 
@@ -357,7 +359,7 @@ def test_writing_goes_behind_where_there_is_a_core_for_it(
 ) -> None:
     monkeypatch.setattr("paracosm.play.engine.count_cores", lambda: cores)
     assert choose_overlap(EngineConfig()) == overlap
-    world = open_tiny(num_threads=0)
+    world = open_tiny(num_threads=0, overlap="auto")
     assert (world._behind is None) == (overlap == "none")
     assert world._networks._num_threads == threads  # pyright: ignore
 

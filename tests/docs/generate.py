@@ -10,6 +10,7 @@ import os
 import textwrap
 from pathlib import Path
 
+from paracosm.cli.commands_curate import WORDS as CURATE_WORDS
 from paracosm.cli.main import COMMANDS, main, overview
 from paracosm.evaluate.metrics.cards import cards_page
 
@@ -22,7 +23,7 @@ ZOO = "Bundled worlds: small trained weights with a model card each"
 
 
 def cli_page() -> str:
-    """Return docs/cli.md: the help of every command."""
+    """Return docs/cli.md: the help of every command, and of every word of curate."""
     parts = [
         "# Command line\n\nWritten by `make docs` from `--help`; a test fails when it is stale.\n",
         f"```text\n{overview()}\n```\n",
@@ -32,6 +33,8 @@ def cli_page() -> str:
         parts.append(f"## {name}\n")
         if command.target:
             parts.append(f"```text\n{help_of([name])}\n```\n")
+            for word in CURATE_WORDS if name == "curate" else ():
+                parts.append(f"### {name} {word}\n\n```text\n{help_of([name, word])}\n```\n")
         else:
             parts.append(f"{command.summary[0].upper()}{command.summary[1:]}: planned, not yet available.\n")
     return "\n".join(parts)

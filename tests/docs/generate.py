@@ -33,8 +33,8 @@ def cli_page() -> str:
         parts.append(f"## {name}\n")
         if command.target:
             parts.append(f"```text\n{help_of([name])}\n```\n")
-            for word in CURATE_WORDS if name == "curate" else ():
-                parts.append(f"### {name} {word}\n\n```text\n{help_of([name, word])}\n```\n")
+            words = CURATE_WORDS if name == "curate" else ()
+            parts += [f"### {name} {word}\n\n```text\n{help_of([name, word])}\n```\n" for word in words]
         else:
             parts.append(f"{command.summary[0].upper()}{command.summary[1:]}: planned, not yet available.\n")
     return "\n".join(parts)

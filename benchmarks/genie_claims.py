@@ -94,7 +94,7 @@ def compare_latent_actions(setting: Setting, table: Table) -> dict[str, Any]:
     tokenizer = base.tokenizer.model
     sees = CodeInput(rows=tokenizer.rows, columns=tokenizer.columns, num_codes=tokenizer.num_codes)
     model = replace(base.latent_actions.model, input=sees, draws="frame")
-    stage = replace(base.latent_actions, model=model, tokenizer=base.dynamics.tokenizer)
+    stage = replace(base.latent_actions, model=model, tokenizer=base.dynamics.tokenizer, errors="batch")
     table.add("pixels", lambda: play_figures(setting, arrange(setting, name="pixels")))
     codes = arrange(setting, name="codes", actions="latent_actions_codes", latent_actions=stage)
     table.add("codes", lambda: play_figures(setting, codes))
@@ -235,7 +235,10 @@ def shorten_stage(stage: Any, steps: int) -> Any:
     if not steps:
         return stage
     optim = replace(stage.loop.optim, warmup_steps=min(100, steps // 5), decay_steps=steps // 3)
-    return replace(stage, loop=replace(stage.loop, num_steps=steps, optim=optim, preview_every=0))
+    changes: dict[str, Any] = {"loop": replace(stage.loop, num_steps=steps, optim=optim, preview_every=0)}
+    if isinstance(stage, latent_actions.LatentActionsStageConfig) and stage.free_steps:
+        changes["free_steps"] = steps // 2
+    return replace(stage, **changes)
 
 
 GROUPS: Mapping[str, Callable[[Setting, Table], dict[str, Any]]] = {

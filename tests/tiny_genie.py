@@ -49,10 +49,13 @@ def tokenizer(attention: AnyAttention = "factorised", window: int = 3) -> Tokeni
 
 
 def latent_actions_config(
-    kind: Literal["pixels", "codes"] = "pixels", num_actions: int = ACTIONS
+    kind: Literal["pixels", "codes"] = "pixels",
+    num_actions: int = ACTIONS,
+    span: int = 1,
+    changes: bool = False,
 ) -> LatentActionsConfig:
     return LatentActionsConfig(
-        input=PixelInput(height=HEIGHT, width=WIDTH, patch=PATCH)
+        input=PixelInput(height=HEIGHT, width=WIDTH, patch=PATCH, changes=changes)
         if kind == "pixels"
         else CodeInput(rows=ROWS, columns=COLUMNS, num_codes=CODES),
         encoder=STACK,
@@ -60,11 +63,14 @@ def latent_actions_config(
         quantizer=VQConfig(codes=num_actions, width=ACTION_WIDTH),
         window=3,
         draws="frame",
+        span=span,
     )
 
 
-def latent_actions(kind: Literal["pixels", "codes"] = "pixels") -> LatentActions:
-    model = LatentActions(latent_actions_config(kind))
+def latent_actions(
+    kind: Literal["pixels", "codes"] = "pixels", span: int = 1, changes: bool = False
+) -> LatentActions:
+    model = LatentActions(latent_actions_config(kind, span=span, changes=changes))
     perturb(model)
     model.quantizer.codebook.copy_(draw(8, ACTIONS, ACTION_WIDTH))  # pyright: ignore[reportCallIssue]
     return model.eval()

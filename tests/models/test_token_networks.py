@@ -102,6 +102,33 @@ def test_the_drawn_frame_sees_the_past_and_its_action_and_not_the_frame_itself()
     assert not torch.allclose(model.draw(past, other)[:, 3], made[:, 3])
 
 
+@pytest.mark.parametrize("changes", [False, True])
+@torch.no_grad()
+def test_an_action_of_three_steps_draws_the_third_frame_ahead_and_sees_none_after_it(changes: bool) -> None:
+    model = tiny_genie.latent_actions(span=3, changes=changes)
+    frames = draw(0, 1, FRAMES, 3, HEIGHT, WIDTH)
+    made, vectors, quantized = model(frames)
+    assert made.shape == (1, FRAMES - 3, 3, HEIGHT, WIDTH)
+    other = torch.cat([frames[:, :6], draw(1, 1, FRAMES - 6, 3, HEIGHT, WIDTH)], 1)
+    _, changed, _ = model(other)
+    torch.testing.assert_close(vectors[:, :3], changed[:, :3], atol=ROUNDING, rtol=0)
+    assert not torch.allclose(vectors[:, 3], changed[:, 3])
+    found = model.infer(frames)
+    assert found.shape == (1, FRAMES - 1)
+    assert torch.equal(found[:, : FRAMES - 3], quantized.codes)
+    assert (found[:, FRAMES - 3 :] == found[:, FRAMES - 4, None]).all()
+
+
+@torch.no_grad()
+def test_tokens_that_see_changes_tell_the_frame_before_apart_without_attention() -> None:
+    model = tiny_genie.latent_actions(changes=True)
+    frames = draw(0, 1, 2, 3, HEIGHT, WIDTH)
+    other = torch.cat([frames[:, :1] + 1.0, frames[:, 1:]], 1)
+    assert not torch.allclose(model.encoder_eye(frames)[:, 1], model.encoder_eye(other)[:, 1])
+    still = frames[:, :1].expand(-1, 2, -1, -1, -1)
+    assert torch.equal(*model.encoder_eye(still).unbind(1))
+
+
 @conditionings
 @pytest.mark.parametrize("past", ["masked", "clean"])
 def test_gradients_reach_every_parameter_of_the_dynamics_and_none_the_actions(
@@ -167,6 +194,8 @@ def test_a_patch_that_does_not_divide_a_frame_repeats_its_edge() -> None:
 def test_sizes_that_make_no_network_are_refused() -> None:
     with pytest.raises(ConfigError, match="1 latent action cannot tell two controls apart; use at least 2"):
         tiny_genie.latent_actions_config(num_actions=1)
+    with pytest.raises(ConfigError, match="span 0 leads to no later frame; use at least 1"):
+        tiny_genie.latent_actions_config(span=0)
     with pytest.raises(ConfigError, match="1 latent action cannot tell two controls apart"):
         replace(tiny_genie.dynamics_config(), num_actions=1)
     with pytest.raises(ConfigError, match="patch 17 does not fit frames of 16 x 24; use 1 to 16, e"):

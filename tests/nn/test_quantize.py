@@ -73,6 +73,18 @@ def test_the_codebook_finds_clusters_and_every_code_comes_to_use() -> None:
     assert float(perplexity) == pytest.approx(4.0)
 
 
+def test_a_codebook_that_is_laid_anew_lies_where_vectors_are_and_keeps_to_them() -> None:
+    quantizer = VectorQuantizer(VQConfig(codes=4, width=2))
+    centres = torch.tensor([[4.0, 0.0], [-4.0, 0.0], [0.0, 4.0], [0.0, -4.0]])
+    x = (centres[:, None] + 0.1 * draw(0, 4, 50, 2)).reshape(2, 100, 2)
+    quantizer.settle(x, torch.Generator().manual_seed(0))
+    means = x.reshape(4, 50, 2).mean(1)
+    assert float(torch.cdist(means, quantizer.codebook).min(1).values.max()) < 1e-5
+    laid = quantizer.codebook.clone()
+    quantizer.update(x, quantizer(x).codes, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(quantizer.codebook, laid)
+
+
 def test_a_code_that_nobody_chooses_is_put_on_a_vector_of_the_batch() -> None:
     quantizer = VectorQuantizer(VQConfig(codes=2, width=2, dead_steps=3))
     generator = torch.Generator().manual_seed(0)

@@ -99,6 +99,7 @@ def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
 def quick(recipe: GenieRecipe, num_steps: int = 3) -> GenieRecipe:
     """The toy recipe with a few steps a stage."""
     toy = genie.shorten(recipe)
+    toy = replace(toy, latent_actions=replace(toy.latent_actions, free_steps=1))
     stages = {
         name: replace(
             config,

@@ -13,7 +13,7 @@ from paracosm.data.reader import Dataset
 from paracosm.models.latent_actions import CodeInput, LatentActions, PixelInput
 from paracosm.models.pixels import to_pixels
 from paracosm.models.tokenizer_vq import TokenizerVQ
-from paracosm.nn.quantize import VQConfig
+from paracosm.nn.quantize import FSQConfig, VQConfig
 from paracosm.recipes import genie
 from paracosm.recipes.genie import GenieRecipe
 from paracosm.train.precision import autocast
@@ -27,6 +27,7 @@ STACK = genie.stack(16, 1, 1, 16, 24)
 def recipe(folder: Path, data: Path, num_steps: int = 4) -> GenieRecipe:
     """The toy recipe at the size of the counting world, smaller still."""
     made = genie.shorten(genie.own(folder, data, HEIGHT, WIDTH))
+    made = replace(made, latent_actions=replace(made.latent_actions, free_steps=0))
     loops = {
         name: replace(
             config,
@@ -46,7 +47,7 @@ def recipe(folder: Path, data: Path, num_steps: int = 4) -> GenieRecipe:
     return replace(
         made,
         tokenizer=replace(made.tokenizer, model=model),
-        latent_actions=replace(made.latent_actions, model=actions),
+        latent_actions=replace(made.latent_actions, model=actions, free_steps=2),
         dynamics=replace(made.dynamics, model=dynamics),
     )
 
@@ -90,6 +91,29 @@ def test_a_tokenizer_that_stopped_goes_on_to_the_same_bits_codebook_included(
         assert torch.equal(tensor, second[name]), name
 
 
+def test_latent_actions_that_stopped_after_the_laying_of_their_codebook_go_on_to_the_same_bits(
+    walked: GenieRecipe, tmp_path: Path
+) -> None:
+    config = walked.latent_actions
+    loop = replace(config.loop, optim=replace(config.loop.optim, decay_steps=0), num_steps=6)
+    straight = replace(config, run=tmp_path / "straight", loop=loop, free_steps=2)
+    latent_actions.main(straight)
+    stopped = replace(straight, run=tmp_path / "stopped")
+    latent_actions.main(replace(stopped, loop=replace(loop, num_steps=3)))
+    latent_actions.main(stopped)
+    first, second = state(straight.run), state(stopped.run)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_free_steps_leave_some_for_the_codes_and_need_a_codebook(walked: GenieRecipe) -> None:
+    with pytest.raises(ConfigError, match="free_steps 4 of 4 steps leave none to learn codes"):
+        replace(walked.latent_actions, free_steps=4)
+    grid = replace(walked.latent_actions.model, quantizer=FSQConfig(levels=(3, 2)))
+    with pytest.raises(ConfigError, match=r"a grid \(fsq\) has free_steps 0"):
+        replace(walked.latent_actions, model=grid)
+
+
 def test_stored_codes_are_those_of_the_whole_episode(walked: GenieRecipe, data: Path) -> None:
     folder = walked.tokenizer.run / "tokenizer"
     episode = Dataset(data).episodes[0]
@@ -124,6 +148,24 @@ def test_actions_are_found_once_and_read_when_a_run_goes_on(
     monkeypatch.setattr(maskgit, "infer_actions", refuse)
     for one, two in zip(first, MaskGITStage(walked.dynamics).vectors, strict=True):
         assert (one == two).all()
+
+
+@torch.no_grad()
+def test_actions_of_several_steps_are_as_many_and_in_pieces_the_same(
+    walked: GenieRecipe, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(walked.latent_actions.model, span=3)
+    model = LatentActions(config).eval()
+    model.quantizer.codebook.normal_(generator=torch.Generator().manual_seed(0))  # pyright: ignore[reportCallIssue]
+    tokenizer = TokenizerVQ.load(walked.tokenizer.run / "tokenizer")
+    episode = Dataset(data).episodes[0]
+    whole = infer_actions(model, episode, tokenizer)
+    assert whole.shape == (episode.num_frames - 1,)
+    with autocast("auto", "cpu"):
+        at_once = model.infer(to_pixels(torch.from_numpy(episode.frames[None].copy())))
+    assert whole.tolist() == at_once[0].tolist()
+    monkeypatch.setattr(maskgit, "PIECE_FRAMES", 5)
+    assert infer_actions(model, episode, tokenizer).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("past", ["masked", "clean"])
@@ -169,7 +211,11 @@ def test_latent_actions_can_see_codes(walked: GenieRecipe) -> None:
     sizes = walked.tokenizer.model
     seen = CodeInput(rows=sizes.rows, columns=sizes.columns, num_codes=sizes.num_codes)
     model = replace(walked.latent_actions.model, input=seen, draws="frame")
-    config = replace(walked.latent_actions, model=model, tokenizer=walked.tokenizer.run / "tokenizer")
+    with pytest.raises(ConfigError, match='errors "step" are of pixels'):
+        replace(walked.latent_actions, model=model, tokenizer=walked.tokenizer.run / "tokenizer")
+    config = replace(
+        walked.latent_actions, model=model, tokenizer=walked.tokenizer.run / "tokenizer", errors="batch"
+    )
     stage = latent_actions.LatentActionsStage(config)
     loss, metrics = stage.loss(0, 0, torch.Generator().manual_seed(0))
     loss.backward()
@@ -215,8 +261,20 @@ def test_recordings_that_are_too_short_are_refused(walked: GenieRecipe) -> None:
             DataError, match=r"no episode has the 99 frames of a clip \(the longest of 2 has 13"
         ):
             stage(replace(config, clip_frames=99))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ConfigError, match="clip_frames 1 leaves no action between two frames; use 2 or more"):
+    with pytest.raises(ConfigError, match="clip_frames 1 leaves no frame 3 after another; use 4 or more"):
         replace(walked.latent_actions, clip_frames=1)
+
+
+def test_an_episode_that_shows_no_outcome_of_an_action_is_refused(
+    walked: GenieRecipe, tmp_path: Path
+) -> None:
+    record_counting(tmp_path / "short", num_episodes=1, max_steps=2)
+    model = LatentActions.load(walked.latent_actions.run / "latent_actions")
+    tokenizer = TokenizerVQ.load(walked.tokenizer.run / "tokenizer")
+    with pytest.raises(
+        DataError, match="has 3 frames, an action tells of 3 steps; leave out episodes of fewer than 4"
+    ):
+        infer_actions(model, Dataset(tmp_path / "short").episodes[0], tokenizer)
 
 
 def test_codes_that_are_not_there_say_which_stage_makes_them(walked: GenieRecipe, tmp_path: Path) -> None:

@@ -41,11 +41,23 @@ class PixelInput:
     """columns of a frame in pixels"""
     patch: int
     """pixels a side that become one token; where it does not divide a side, the picture's edge is repeated"""
+    shrink: int = 1
+    """pixels a side that are averaged into one at the door, for a small network that need only tell motion;
+    what it draws is as small. The paper has 1"""
+    changes: bool = False
+    """whether tokens also see how their pixels changed since the frame ``span`` steps before, which a small
+    network would else have to find by attention; the paper has nothing of the kind"""
 
     @property
     def grid(self) -> tuple[int, int]:
         """Token rows and columns of a frame."""
-        return -(-self.height // self.patch), -(-self.width // self.patch)
+        height, width = self.seen_size
+        return -(-height // self.patch), -(-width // self.patch)
+
+    @property
+    def seen_size(self) -> tuple[int, int]:
+        """Rows and columns of a frame as the network sees and draws it."""
+        return -(-self.height // self.shrink), -(-self.width // self.shrink)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +95,25 @@ class LatentActionsConfig:
     """past frames that a frame sees"""
     draws: Literal["frame", "change"]
     """what the decoder's last layer makes: the next frame, or its difference from the present one"""
+    span: int = 1
+    """steps of which an action tells: the frame that the decoder must draw lies so many ahead. More than 1
+    where a step moves the picture by less than a pixel or two, and controls are held for longer"""
+    past: Literal["clip", "none"] = "clip"
+    """what is seen beside the frames that an action spans. clip: all frames before, so that a code tells only
+    what could not be foreseen, as in the paper; none: nothing, so that a code tells the motion itself, also
+    where a control is held so long that it surprises nobody"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built and a single action."""
         if self.num_actions < 2:
             raise ConfigError(
                 f"{self.num_actions} latent action cannot tell two controls apart; use at least 2, e.g. 6"
+            )
+        if self.span < 1:
+            raise ConfigError(f"span {self.span} leads to no later frame; use at least 1")
+        if self.past == "none" and self.window < self.span:
+            raise ConfigError(
+                f"window {self.window} does not reach over a span of {self.span}; use {self.span}"
             )
         if self.draws == "change" and isinstance(self.input, CodeInput):
             raise ConfigError('draws "change" needs pixels: codes have no differences; use draws "frame"')
@@ -111,12 +136,12 @@ class LatentActions(Model):
     def __init__(self, config: LatentActionsConfig) -> None:
         super().__init__(config)
         rows, columns = config.input.grid
-        self.encoder_eye = _make_eye(config.input, config.encoder.width)
+        self.encoder_eye = _make_eye(config, config.encoder.width)
         self.encoder = SpaceTimeStack(config.encoder, rows, columns, config.window, "factorised")
         self.squeeze = nn.Linear(config.encoder.width, config.quantizer.width)
         self.quantizer = make_quantizer(config.quantizer)
         self.action = nn.Linear(config.quantizer.width, config.decoder.width)
-        self.decoder_eye = _make_eye(config.input, config.decoder.width)
+        self.decoder_eye = _make_eye(config, config.decoder.width)
         self.decoder = SpaceTimeStack(config.decoder, rows, columns, config.window, "factorised")
         numbers = config.input.num_codes if isinstance(config.input, CodeInput) else 3 * config.input.patch**2
         self.leave = nn.Linear(config.decoder.width, numbers)
@@ -131,53 +156,95 @@ class LatentActions(Model):
             frames: pixels (b, t, c, h, w) in [-1, 1], or codes (b, t, s), by the config.
 
         Returns:
-            Frames 1 to t - 1 as drawn, pixels (b, t - 1, c, h, w) in [-1, 1] or logits (b, t - 1, s, codes);
-            the vectors (b, t - 1, e) before quantization; and what became of them.
+            Frames k to t - 1 as drawn, k being the span: pixels (b, t - k, c, h, w) in [-1, 1], of the size
+            that :meth:`seen` makes, or logits (b, t - k, s, codes); the vectors (b, t - k, e) before
+            quantization; and what became of them.
         """
-        x = self._find(frames)
+        x = self.find(frames)
         quantized = self.quantizer(x)
-        return self.draw(frames[:, :-1], quantized.vectors), x, quantized
+        return self.draw(frames[:, : -self.config.span], quantized.vectors), x, quantized
+
+    def seen(self, frames: Pixels | Codes) -> Tensor:
+        """Frames as the networks see and draw them: pixels are shrunk."""
+        sees = self.config.input
+        if isinstance(sees, CodeInput) or sees.shrink == 1:
+            return frames
+        whole = pad_to_patches(frames, sees.shrink)
+        return functional.avg_pool2d(whole.flatten(0, 1), sees.shrink).unflatten(0, frames.shape[:2])
 
     def infer(self, frames: Pixels | Codes) -> Tensor:
-        """Codes (b, t - 1) of the actions between the frames of whole clips."""
-        return self.quantizer(self._find(frames)).codes
+        """Codes (b, t - 1) of the actions between the frames of whole clips.
+
+        With a span of several steps the last ones, whose outcome the clip does not show, repeat the action
+        before.
+        """
+        return repeat_last(self.infer_ended(frames), self.config.span - 1)
+
+    def infer_ended(self, frames: Pixels | Codes) -> Tensor:
+        """Codes (b, t - k) of the actions whose outcome the clip shows, k being the span."""
+        return self.quantizer(self.find(frames)).codes
 
     def draw(self, past: Pixels | Codes, actions: Tensor) -> Tensor:
-        """Draw the frame after each frame of a clip.
+        """Draw the frame ``span`` steps after each frame of a clip.
 
         Args:
             past: frames, as for :meth:`forward`.
-            actions: vectors (b, t, e); entry i acts between frame i and frame i + 1.
+            actions: vectors (b, t, e); entry i acts from frame i on.
 
         Returns:
             The frames after; see :meth:`forward`.
         """
+        past = self.seen(past)
+        if self.config.past == "none":  # every frame is a clip of its own
+            alone = self._draw(past.flatten(0, 1)[:, None], actions.flatten(0, 1)[:, None])
+            return alone.reshape(*past.shape[:2], *alone.shape[2:])
+        return self._draw(past, actions)
+
+    def _draw(self, past: Tensor, actions: Tensor) -> Tensor:
         # Actions are added, not concatenated: the paper found that to help control.
         x = self.decoder_eye(past) + self.action(actions)[:, :, None]
         made = self.leave(self.decoder(x)).float()
         if isinstance(self.config.input, CodeInput):
             return made
+        height, width = self.config.input.seen_size
         picture = from_patches(made, self.config.input.patch, self.config.input.grid[0])
-        picture = picture[..., : self.config.input.height, : self.config.input.width]
+        picture = picture[..., :height, :width]
         # The paper ends in a sigmoid over [0, 1]; over [-1, 1] the same curve is a hyperbolic tangent.
         return picture.tanh() if self.config.draws == "frame" else past + 2.0 * picture.tanh()
 
-    def _find(self, frames: Pixels | Codes) -> Tensor:
-        x = self.encoder(self.encoder_eye(frames))
-        # The paper does not say how a frame's tokens become one action; here their mean does.
-        return self.squeeze(x.mean(2))[:, 1:].float()
+    def find(self, frames: Pixels | Codes) -> Tensor:
+        """Vectors (b, t - k, e) of the actions of whole clips before quantization, k being the span."""
+        frames, span = self.seen(frames), self.config.span
+        if self.config.past == "clip":
+            x = self.encoder(self.encoder_eye(frames))[:, span:]
+        else:  # every action is found in a clip of its own
+            clips = frames.unfold(1, span + 1, 1).movedim(-1, 2)
+            x = self.encoder(self.encoder_eye(clips.flatten(0, 1)))[:, -1].unflatten(0, clips.shape[:2])
+        # The paper does not say how a frame's tokens become one action; here their mean does. An encoder that
+        # sees no later frame knows the outcome when its last frame has come.
+        return self.squeeze(x.mean(2)).float()
+
+
+def repeat_last(actions: Tensor, count: int) -> Tensor:
+    """Actions (b, t) with the last one ``count`` times more: (b, t + count)."""
+    return torch.cat([actions, actions[:, -1:].expand(-1, count)], 1)
 
 
 class _PixelEye(nn.Module):
-    def __init__(self, config: PixelInput, width: int) -> None:
+    def __init__(self, config: PixelInput, width: int, span: int) -> None:
         super().__init__()
-        self.patch = config.patch
-        self.enter = nn.Linear(3 * config.patch**2, width)
+        self.patch, self.changes, self.span = config.patch, config.changes, span
+        self.enter = nn.Linear((3 + 3 * config.changes) * config.patch**2, width)
         rows, columns = config.grid
         self.place = nn.Parameter(torch.randn(rows * columns, width) * 0.02)
 
     def forward(self, frames: Pixels) -> Tensor:
-        return self.enter(to_patches(pad_to_patches(frames, self.patch), self.patch)) + self.place
+        seen = frames
+        if self.changes:
+            changed = frames[:, self.span :] - frames[:, : -self.span]
+            first = torch.zeros_like(frames[:, : self.span])  # nothing is known before a clip
+            seen = torch.cat([frames, torch.cat([first, changed], 1)], 2)
+        return self.enter(to_patches(pad_to_patches(seen, self.patch), self.patch)) + self.place
 
 
 class _CodeEye(nn.Module):
@@ -190,5 +257,7 @@ class _CodeEye(nn.Module):
         return functional.embedding(frames, self.enter.weight) + self.place
 
 
-def _make_eye(config: PixelInput | CodeInput, width: int) -> nn.Module:
-    return _PixelEye(config, width) if isinstance(config, PixelInput) else _CodeEye(config, width)
+def _make_eye(config: LatentActionsConfig, width: int) -> nn.Module:
+    if isinstance(config.input, PixelInput):
+        return _PixelEye(config.input, width, config.span)
+    return _CodeEye(config.input, width)

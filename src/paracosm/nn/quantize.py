@@ -80,6 +80,10 @@ class Quantized:
     loss: Tensor
 
 
+SETTLE_TRIES, SETTLE_ROUNDS = 8, 50
+"""Random beginnings of a codebook that is laid anew, and rounds from each."""
+
+
 class VectorQuantizer(nn.Module):
     """Nearest vector of a codebook that follows running means.
 
@@ -122,6 +126,34 @@ class VectorQuantizer(nn.Module):
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors (..., width) of codes (...,)."""
         return functional.embedding(codes, self.codebook)
+
+    @torch.no_grad()
+    def settle(self, x: Tensor, generator: torch.Generator) -> None:
+        """Lay the codebook anew where vectors are: the best of a few k-means from random beginnings.
+
+        Args:
+            x: vectors (..., width), at least as many as there are codes.
+            generator: chooses the beginnings.
+        """
+        x = x.detach().float().reshape(-1, x.shape[-1])
+        tries = [self._k_means(x, generator) for _ in range(SETTLE_TRIES)]
+        _, self.codebook[:], codes = min(tries, key=lambda one: one[0])
+        self.count.copy_(torch.bincount(codes, minlength=self.config.codes).to(x)).clamp_min_(1.0)
+        self.total.copy_(self.codebook * self.count[:, None])
+        self.idle.zero_()
+
+    def _k_means(self, x: Tensor, generator: torch.Generator) -> tuple[float, Tensor, Tensor]:
+        """Mean squared distance, centres (codes, width) and the centre of each vector (n,)."""
+        picks = torch.randperm(len(x), generator=generator)[: self.config.codes].to(x.device)
+        centres = x[picks].clone()
+        codes = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        for _ in range(SETTLE_ROUNDS):
+            codes = torch.cdist(x, centres).argmin(1)
+            chosen = torch.bincount(codes, minlength=len(centres))
+            total = torch.zeros_like(centres).index_add_(0, codes, x)
+            # a centre that nothing is near stays where it is
+            centres = torch.where(chosen[:, None] > 0, total / chosen[:, None].clamp_min(1), centres)
+        return float((x - centres[codes]).square().sum(1).mean()), centres, codes
 
     @torch.no_grad()
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paracosm.core.errors import ConfigError
+from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
 from paracosm.data.clips import control_rows, select_episodes
@@ -29,7 +29,7 @@ from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.models.base import weights_hash
 from paracosm.models.dynamics_flow import shift_controls
 from paracosm.models.dynamics_maskgit import MaskGITDynamics, MaskGITDynamicsConfig
-from paracosm.models.latent_actions import CodeInput, LatentActions, LatentActionsConfig
+from paracosm.models.latent_actions import CodeInput, LatentActions, LatentActionsConfig, repeat_last
 from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.masking import corrupt, draw_mask
 from paracosm.models.pixels import to_frames, to_pixels
@@ -162,7 +162,11 @@ class MaskGITStage:
         vectors = dynamics.actions.numpy()
         store = open_actions(dataset, actions.model, config.tokenizer)
         self.vectors = tuple(
-            vectors[keep_actions(store, model, episode, self.tokenizer)] for episode in episodes
+            # no clip is cut from a shorter one, and its actions may not be told
+            vectors[keep_actions(store, model, episode, self.tokenizer)]
+            if episode.num_frames >= max(config.clip_frames, sizes.span + 1)
+            else vectors[:0]
+            for episode in episodes
         )
 
     def batch(self, step: int, part: int, count: int) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
@@ -239,21 +243,31 @@ def infer_actions(model: LatentActions, episode: EpisodeRef, tokenizer: Tokenize
         model: a finished latent action model.
         episode: its frames are read, its controls are not.
         tokenizer: makes the codes when the model sees codes.
+
+    Raises:
+        DataError: when the episode is too short to show what came of any action.
     """
-    lead = model.config.encoder.depth * model.config.window
-    whole = torch.zeros(1, 1, dtype=torch.int64)
+    lead, span = model.config.encoder.depth * model.config.window, model.config.span
+    if episode.num_frames <= span:
+        raise DataError(
+            f"{episode.path} has {episode.num_frames} frames, an action tells of {span} steps; "
+            f"leave out episodes of fewer than {span + 1} frames"
+        )
+    # An action is found when its outcome is seen, so that a piece needs no frame after it.
+    early = torch.zeros(1, span, dtype=torch.int64)
     if isinstance(model.config.input, CodeInput):
         lead += tokenizer.config.encoder.depth * tokenizer.config.window
 
         def find(pixels: Tensor) -> Tensor:
-            return torch.cat([whole, model.infer(tokenizer.encode(pixels))], 1)
+            return torch.cat([early, model.infer_ended(tokenizer.encode(pixels))], 1)
     else:
 
         def find(pixels: Tensor) -> Tensor:
-            return torch.cat([whole, model.infer(pixels)], 1)
+            return torch.cat([early, model.infer_ended(pixels)], 1)
 
-    # One frame more than the encoder looks back, because a piece has no action before its first frame.
-    return run_in_pieces(np.ascontiguousarray(episode.frames), find, PIECE_FRAMES, lead + 1)[1:]
+    # A piece has no action of its own before so many frames.
+    found = run_in_pieces(np.ascontiguousarray(episode.frames), find, PIECE_FRAMES, lead + span)[span:]
+    return repeat_last(torch.from_numpy(found)[None], span - 1)[0].numpy()
 
 
 def open_actions(dataset: Dataset, model: Path, tokenizer: Path) -> LatentStore:

@@ -54,6 +54,13 @@ def test_a_jump_is_read_as_the_pixels_that_the_view_moves() -> None:
     assert np.allclose(rise_curve(jump(HEIGHTS), IDLE), HEIGHTS, atol=0.2)
 
 
+def test_a_jump_by_half_of_the_picture_is_read_to_the_row() -> None:
+    tall = 4.0 * HEIGHTS
+    assert tall.max() == HEIGHT // 2
+    assert rise_curve(jump(tall), IDLE).tolist() == tall.tolist()
+    assert rise_curve(IDLE, jump(tall)).tolist() == (-tall).tolist()
+
+
 def test_arcs_compare_height_time_and_gravity() -> None:
     true = rise_curve(jump(HEIGHTS), IDLE)
     same = compare_arcs(true, true, HEIGHTS)

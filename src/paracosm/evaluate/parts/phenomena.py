@@ -53,7 +53,7 @@ class Phenomena:
     """Steps of each."""
 
     name: ClassVar[str] = "phenomena"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[str, ...]] = ("interaction",)
     alone: ClassVar[bool] = False
 

@@ -125,13 +125,13 @@ def test_the_street_leads_from_pictures_to_a_dynamics(pictures: Path) -> None:
     assert folder == recipe.run / "world"
     dynamics = MaskGITDynamics.load(recipe.dynamics.run / "dynamics")
     actions = LatentActions.load(recipe.latent_actions.run / "latent_actions")
-    assert torch.equal(dynamics.actions, actions.quantizer.lookup(torch.arange(6)))
+    assert torch.equal(dynamics.actions, actions.quantizer.lookup(torch.arange(8)))
     tokenizer = TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
     info = Dataset(pictures).info
     assert (tokenizer.config.height, tokenizer.config.width) == (info.height, info.width)
     assert isinstance(recipe.dynamics.actions, FinishedActions)
     world = open_model_world(str(folder))
-    frames = [world.reset(seed=0), *(world.step(Control(latent=i)) for i in range(6))]
+    frames = [world.reset(seed=0), *(world.step(Control(latent=i)) for i in range(8))]
     assert all(frame.image.shape == (info.height, info.width, 3) for frame in frames)
     world.close()
     assert run_genie(recipe) == folder  # walking again trains nothing
@@ -139,12 +139,12 @@ def test_the_street_leads_from_pictures_to_a_dynamics(pictures: Path) -> None:
     held = np.concatenate([episode.control_vectors for episode in Dataset(pictures).episodes]).any(0)
     assert set(chosen) == {key for key, ever in zip(info.controls.keys, held, strict=False) if ever}
     with Image.open(draw_actions(folder, num_steps=4)) as picture:
-        assert picture.height > 6 * info.height  # a row for each of six actions
+        assert picture.height > 8 * info.height  # a row for each of eight actions
     world = open_model_world(str(folder))
     assert world.info.controls.keys == tuple(chosen)
     bindings = {code: key for code, key in info.controls.bindings.items() if key in chosen}
     assert world.info.controls.bindings == bindings  # so the page's keys reach them
-    assert len(world.info.latent_pictures) == 6
+    assert len(world.info.latent_pictures) == 8
     world.close()
 
 

@@ -186,7 +186,7 @@ def small(run: Path) -> GenieRecipe:
         patch=8,
         action_patch=4,
         num_codes=1024,
-        num_actions=6,
+        num_actions=8,
         encoder=replace(tokens, depth=1),
         decoder=tokens,
         action_encoder=actions,
@@ -206,7 +206,7 @@ def small(run: Path) -> GenieRecipe:
     )
     return GenieRecipe(
         name="coinrun-latent",
-        description="A neural CoinRun under six actions that were found by watching; it never saw a key.",
+        description="A neural CoinRun under eight actions that were found by watching; it never saw a key.",
         recordings=coinrun.recordings(run),
         games=dict.fromkeys(coinrun.recordings(run), coinrun.game()),
         sampler=SamplerConfig(num_passes=4, temperature=1.0),
@@ -248,7 +248,7 @@ def robotics_tiny(run: Path) -> GenieRecipe:
     return replace(
         recipe,
         name="robotics-tiny",
-        description="A simulated arm that moves under six actions found by watching it.",
+        description="A simulated arm that moves under eight actions found by watching it.",
         recordings=recordings,
         games=dict.fromkeys(recordings, arm()),
     )
@@ -280,7 +280,7 @@ def own(run: Path, folder: Path, height: int, width: int) -> GenieRecipe:
     return replace(
         on_data(small(run), folder, height, width, "find"),
         name=folder.name,
-        description=f"A world from the pictures of {folder.name} alone, under six actions found by watching.",
+        description=f"A world from the pictures of {folder.name} alone, under eight actions found by watching.",
     )
 
 
@@ -367,7 +367,7 @@ def _for_two_cores(made: dict[str, Any]) -> dict[str, Any]:
     return made | {
         "tokenizer": replace(made["tokenizer"], absolute_weight=1.0, squared_weight=5.0, edge_weight=1.0),
         "latent_actions": replace(
-            actions, model=told, clip_frames=ACTION_SPAN + 1, errors="step", free_steps=500
+            actions, model=told, clip_frames=ACTION_SPAN + 1, errors="step", free_steps=700
         ),
         "dynamics": replace(
             dynamics,

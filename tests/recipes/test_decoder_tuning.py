@@ -31,6 +31,7 @@ def test_a_tuned_decoder_is_held_against_the_one_before_on_other_levels(tmp_path
     assert gain.n == 3
     assert before.value is not None
     assert tuned.value is not None
+    assert gain.value is not None
     assert gain.value == pytest.approx(tuned.value - before.value)
     assert gain.value > 0
     with pytest.raises(

@@ -77,7 +77,7 @@ def main() -> None:
     """Measure and write."""
     given = _arguments()
     run = find_run(given.run)
-    dataset = open_held_out(given.held_out, given.episodes, given.steps)
+    dataset = open_held_out(given.held_out, given.episodes, given.steps, given.first_level)
     reader = InverseDynamics.load(given.reader)
     effects = label_effects(dataset, given.episodes, given.steps, open_world, PROGRESS)
     networks = load_networks(run)
@@ -100,6 +100,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--held-out", type=Path, required=True, help="recorded here when nothing is there")
     parser.add_argument("--episodes", type=int, default=30, help="of the recording, from the first on")
     parser.add_argument("--steps", type=int, default=120, help="of each episode, from its start on")
+    parser.add_argument(
+        "--first-level",
+        type=int,
+        help="levels are recorded from this seed on; without it the recipe's held-out ones",
+    )
     parser.add_argument("--clips", type=int, default=64, help="held-out clips that dreams are measured on")
     parser.add_argument("--reader", type=Path, default=SETS / "coinrun-1" / "reader", help="supervised model")
     parser.add_argument("--map", type=Path, help="picture of actions and effects")
@@ -148,8 +153,11 @@ def load_networks(run: Path) -> Trained:
     )
 
 
-def open_held_out(folder: Path, episodes: int, steps: int) -> Dataset:
+def open_held_out(folder: Path, episodes: int, steps: int, first_level: int | None = None) -> Dataset:
     """Open the recording, made first where there is none: CoinRun's explorer on held-out levels.
+
+    Other levels than the recipe's held-out ones (``first_level``) are for figures of a model whose design was
+    chosen by looking at those.
 
     Raises:
         DataError: when it has an episode to train on.
@@ -159,6 +167,8 @@ def open_held_out(folder: Path, episodes: int, steps: int) -> Dataset:
         longest = steps + FRAMES_AFTER
         config = coinrun.recordings(folder)["held_out"]
         config = replace(config, out=folder, num_episodes=episodes, max_steps=longest, workers=1)
+        if first_level is not None:
+            config = replace(config, first_world_seed=first_level, seed=first_level)
         record(config, open_world, make_policy, world_config=coinrun.game(), progress=PROGRESS)
     dataset = Dataset(folder)
     if dataset.select("train"):

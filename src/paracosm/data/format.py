@@ -162,9 +162,15 @@ def build_steps(
     return pa.table(columns)
 
 
+OTHER_CONTROLS = ("look_yaw", "look_pitch", "text", "text_parts", "latent")
+"""Columns of a control beside its keys."""
+
+
 def read_controls(space: ControlSpace, table: pa.Table) -> list[Control]:
     """Read the t - 1 controls back from a table of t rows; guides are added by the reader."""
-    rows = table.slice(0, table.num_rows - 1).to_pylist()
+    names = [*(KEY_PREFIX + key for key in space.keys), *OTHER_CONTROLS]
+    # a table tells much else of every frame, which would take most of the time
+    rows = table.select(names).slice(0, table.num_rows - 1).to_pylist()
     controls = []
     for row in rows:
         text = row["text"] if row["text_parts"] is None else json.loads(row["text_parts"])

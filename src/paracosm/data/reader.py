@@ -254,6 +254,11 @@ class EpisodeRef:
         Raises:
             DataError: when it is not known what the player did, or a file is missing or corrupt.
         """
+        return list(self._controls)
+
+    @cached_property
+    def _controls(self) -> tuple[Control, ...]:
+        # kept, because a thousand cases may be cut out of one episode
         self._need_controls()
         controls = read_controls(self.info.controls, self.table)
         for name in self.files:
@@ -263,7 +268,7 @@ class EpisodeRef:
                 guide = np.load(self.path / name)
                 old = controls[index]
                 controls[index] = Control(old.keys, old.look, old.text, old.latent, guide)
-        return controls
+        return tuple(controls)
 
     @property
     def columns(self) -> tuple[str, ...]:

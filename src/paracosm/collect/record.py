@@ -16,8 +16,6 @@ import multiprocessing
 import multiprocessing.util
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ from paracosm.core.errors import BusyError, ConfigError, DataError, WorldError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream, sub_seed
+from paracosm.core.workers import end_group, end_with_parent
 from paracosm.core.world import REPEATS, Policy, World
 from paracosm.data.format import EPISODE_FILE, EPISODES_FOLDER, FrameEncoding, recipe_to_json
 from paracosm.data.reader import Dataset, EpisodeRef
@@ -285,7 +284,7 @@ def _play_all(job: _Job, todo: list[int]) -> Iterator[int]:
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         while not started.empty():
-            _end_group(started.get())
+            end_group(started.get())
 
 
 class _Worker:
@@ -335,31 +334,15 @@ _worker: _Worker | None = None
 
 def _start_worker(job: _Job, started: Any) -> None:
     global _worker
-    # A game may run as a process of its own and outlive a killed worker; a group lets both be ended together.
-    os.setpgid(0, 0)
+    end_with_parent()
     started.put(os.getpid())
     _worker = _Worker(job)
     multiprocessing.util.Finalize(None, _worker.close, exitpriority=100)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _play_in_worker(index: int) -> int:
     assert _worker is not None
     return _worker.play(index)
-
-
-def _die_with_parent() -> None:
-    """End this process and its game when the recorder is killed: they would go on without the lock."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        _end_group(os.getpid())
-
-
-def _end_group(group: int) -> None:
-    """Kill what is left of a worker and its game processes; a worker that ended well left nothing."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def _episode_name(config: RecordConfig, index: int) -> str:

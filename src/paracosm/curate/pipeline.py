@@ -10,8 +10,6 @@ import contextlib
 import json
 import logging
 import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -28,6 +26,7 @@ from paracosm.core.errors import DataError
 from paracosm.core.files import whole_file
 from paracosm.core.judges import FrameEncoder, FrameJudge
 from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.workers import end_with_parent
 
 from .footage import Source, find_sources
 from .handed_in import add_handed_in
@@ -229,8 +228,7 @@ def _run_pool(sources: Sequence[Source], config: CurateConfig, workers: int) -> 
     with ProcessPoolExecutor(
         min(workers, len(sources)) or 1,
         mp_context=context,
-        initializer=_end_with_parent,
-        initargs=(os.getpid(),),
+        initializer=end_with_parent,
     ) as pool:
         futures: list[Future[Outcome]] = [pool.submit(run_source, source, config) for source in sources]
         try:
@@ -253,17 +251,6 @@ def _blame(source: Source, config: CurateConfig) -> Outcome:
     with contextlib.suppress(DataError):  # the outcome tells it all the same
         store.refuse(name, keys[name], source.name, source.identity, refusal)
     return Outcome(source=source.name, status="refused", stage=name, reason=reason)
-
-
-def _end_with_parent(parent: int) -> None:
-    """End this worker when the run that started it is killed: else it would go on for hours, unseen."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def _write_outcomes(sources: Sequence[Source], outcomes: Sequence[Outcome], config: CurateConfig) -> None:

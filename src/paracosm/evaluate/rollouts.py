@@ -22,6 +22,7 @@ from paracosm.core.episode import Recipe, play_recipe
 from paracosm.core.errors import WorldError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import sub_seed
+from paracosm.core.workers import end_with_parent
 from paracosm.core.world import Frame, World
 
 
@@ -160,7 +161,8 @@ def play_all(
 @contextlib.contextmanager
 def fresh_process() -> Iterator[concurrent.futures.ProcessPoolExecutor]:
     """Give a pool of one new process, whose memory and start-up time are its own."""
-    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool:
         yield pool
 
 
@@ -195,6 +197,7 @@ _here: dict[str, World] = {}
 
 
 def _open_here(subject: Subject, slots: Any, workers: int) -> None:
+    end_with_parent()
     take_core(slots.get(), workers)
     _here["world"] = subject.open()
 

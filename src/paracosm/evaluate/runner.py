@@ -25,6 +25,7 @@ from typing import Any
 from paracosm.core.errors import ConfigError, ParacosmError
 from paracosm.core.figures import Figure, not_computed
 from paracosm.core.progress import ProgressMaker, no_progress
+from paracosm.core.workers import end_with_parent
 
 from .bench import Bench, BenchConfig
 from .part import Measured, Part, Result, SkippedUnitError, Tally, Unit
@@ -301,6 +302,7 @@ _here: dict[str, Any] = {}
 
 
 def _open_here(bench: Bench, folder: Path, slots: Any, workers: int) -> None:
+    end_with_parent()
     take_core(slots.get(), workers)
     if "torch" in sys.modules:
         # torch counted the cores before this process was kept to one; more threads than cores crawl

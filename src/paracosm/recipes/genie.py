@@ -280,7 +280,7 @@ def own(run: Path, folder: Path, height: int, width: int) -> GenieRecipe:
     return replace(
         on_data(small(run), folder, height, width, "find"),
         name=folder.name,
-        description=f"A world from the pictures of {folder.name} alone, under eight actions found by watching.",
+        description=f"A world from the pictures of {folder.name} alone, under eight actions that they show.",
     )
 
 

@@ -134,6 +134,16 @@ class InverseDynamics(Model):
         Raises:
             DataError: when the clip is too short or its frames have another size.
         """
+        logits, look = self.read_logits(frames)
+        return Reading(keys=logits.sigmoid().numpy(), look=(look * self.config.look_scale).numpy())
+
+    @torch.inference_mode()
+    def read_logits(self, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Key logits (t - 3, keys) and turns (t - 3, axes) of a clip as :meth:`forward` gives them.
+
+        Raises:
+            DataError: as :meth:`read`.
+        """
         expected = (self.config.height, self.config.width, 3)
         if frames.dtype != np.uint8 or frames.shape[1:] != expected or len(frames) < WINDOW:
             raise DataError(
@@ -143,9 +153,7 @@ class InverseDynamics(Model):
         pixels = to_pixels(torch.from_numpy(np.array(frames))[None])[0]
         windows = rearrange(pixels.unfold(0, WINDOW, 1), "n c h w t -> n t c h w")
         parts = [self(windows[i : i + READ_BATCH]) for i in range(0, len(windows), READ_BATCH)]
-        logits = torch.cat([part[0] for part in parts])
-        look = torch.cat([part[1] for part in parts]) * self.config.look_scale
-        return Reading(keys=logits.sigmoid().numpy(), look=look.numpy())
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
 class _Block(nn.Module):

@@ -88,7 +88,13 @@ class InverseDynamicsStage:
         targets = torch.from_numpy(
             np.stack([self._controls[episode][first + FRAMES_BEFORE] for episode, first in places])
         )
-        pixels = self._disturb(to_pixels(torch.from_numpy(clips)), generator)
+        pixels = disturb(
+            to_pixels(torch.from_numpy(clips)),
+            generator,
+            largest_noise=self.config.largest_noise,
+            largest_contrast=self.config.largest_contrast,
+            blur_share=self.config.blur_share,
+        )
         device = next(self.networks["reader"].parameters()).device
         logits, look = self.networks["reader"](pixels.to(device))
         targets = targets.to(device)
@@ -111,15 +117,32 @@ class InverseDynamicsStage:
         """Draw nothing: readings are numbers."""
         return None
 
-    def _disturb(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        draws = torch.rand(len(pixels), 3, generator=generator)
-        chosen = torch.nonzero(draws[:, 0] < self.config.blur_share)[:, 0]
-        if len(chosen):
-            pixels = pixels.index_copy(0, chosen, _blur(pixels[chosen]))
-        contrast = 1 + self.config.largest_contrast * (2 * draws[:, 1] - 1)
-        strength = self.config.largest_noise * draws[:, 2]
-        noise = torch.randn(pixels.shape, generator=generator)
-        return pixels * contrast[:, None, None, None, None] + noise * strength[:, None, None, None, None]
+
+def disturb(
+    pixels: Tensor,
+    generator: torch.Generator,
+    *,
+    largest_noise: float,
+    largest_contrast: float,
+    blur_share: float,
+) -> Tensor:
+    """Blur some windows (b, t, c, h, w), change the contrast of each, and add pixel noise to all.
+
+    Args:
+        pixels: in [-1, 1].
+        generator: of the draws.
+        largest_noise: standard deviations are drawn from 0 to this.
+        largest_contrast: factors are drawn from 1 minus this to 1 plus this.
+        blur_share: of the windows.
+    """
+    draws = torch.rand(len(pixels), 3, generator=generator)
+    chosen = torch.nonzero(draws[:, 0] < blur_share)[:, 0]
+    if len(chosen):
+        pixels = pixels.index_copy(0, chosen, _blur(pixels[chosen]))
+    contrast = 1 + largest_contrast * (2 * draws[:, 1] - 1)
+    strength = largest_noise * draws[:, 2]
+    noise = torch.randn(pixels.shape, generator=generator)
+    return pixels * contrast[:, None, None, None, None] + noise * strength[:, None, None, None, None]
 
 
 def describe_reader(info: WorldInfo) -> InverseDynamicsConfig:

@@ -35,14 +35,21 @@ class RecipeCommand:
     """
 
     recipe: Annotated[
-        tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME,gamegen_o.NAME}")
+        tyro.conf.Positional[str],
+        tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"),
     ]
-    """Which pipeline; genie learns its actions from pictures alone, gamegen_o follows words."""
+    """Which pipeline; genie learns its actions from pictures alone, gamegen_o follows words, matrix_game2
+    streams several frames at once."""
     source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
-    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME:
-    recordings to take in place of its own."""
+    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME and
+    matrix_game2.NAME: recordings to take in place of its own."""
     keys_from: Folder = None
     """For genie: recordings with keys, 200 steps of which tell the learnt action that each key stands for."""
+    parts: Folder = None
+    """For matrix_game2.NAME: folder with vae/ and image_encoder/, e.g. a converted world; tiny trains its
+    own."""
+    base: File = None
+    """For matrix_game2.NAME: safetensors file of an image-to-video model of the Wan family to begin from."""
     run: Folder = None
     """Run folder; runs/NAME without it."""
     tiny: bool = False
@@ -92,6 +99,10 @@ def recipe(arguments: list[str]) -> None:
         from paracosm.recipes import gamegen_o, gamegen_street
 
         world = gamegen_street.run_recipe(gamegen_o.find_recipe(command.recipe, command.run), progress)
+        print(f"{world} plays: paracosm play {world}")
+        return
+    if command.recipe.startswith("matrix_game2."):
+        world = _walk_video(command, progress)
         print(f"{world} plays: paracosm play {world}")
         return
     street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=progress)
@@ -187,6 +198,22 @@ def _walk_genie(command: RecipeCommand, progress: ProgressMaker) -> None:
         chosen = name_keys(recipe, world, command.keys_from)
         print("keys: " + ", ".join(f"{key} is action {action + 1}" for key, action in chosen.items()))
     print(f"{world} plays under {recipe.dynamics.model.num_actions} learnt actions: paracosm play {world}")
+
+
+def _walk_video(command: RecipeCommand, progress: ProgressMaker) -> Path:
+    """Walk a street of matrix_game2."""
+    if command.tiny:
+        raise ConfigError("--tiny is not taken: matrix_game2.tiny is the toy size")
+    from paracosm.recipes import video_street
+
+    street = video_street.street(
+        command.recipe,
+        command.run or _run_folder(command.recipe, tiny=False),
+        Path(command.source) if command.source else None,
+        command.parts,
+        command.base,
+    )
+    return video_street.run_video_street(street, progress)
 
 
 def _run_folder(name: str, tiny: bool) -> Path:

@@ -177,5 +177,57 @@ class ImageEncoder:
         return made.hidden_states[-2]
 
 
+@torch.no_grad()
+def encode_clip(codec: VideoCodec, pixels: Pixels) -> Latents:
+    """Encode whole clips latent frame by latent frame, as play does with what it is shown.
+
+    Args:
+        codec: its encoder begins anew.
+        pixels: (b, 1 + n frames_per_latent, 3, h, w) in [-1, 1].
+
+    Returns:
+        Latents (b, 1 + n, z, h', w').
+
+    Raises:
+        ConfigError: when the last latent frame would not be whole.
+    """
+    made, state = [], codec.encoder_state
+    first, count = 0, 1
+    while first < pixels.shape[1]:
+        latents, state = codec.encode(pixels[:, first : first + count], state)
+        made.append(latents)
+        first, count = first + count, codec.frames_per_latent
+    return torch.cat(made, 1)
+
+
+@torch.no_grad()
+def encode_grey(codec: VideoCodec, picture: Pixels, num_latents: int) -> Latents:
+    """Encode a start picture and the grey frames that stand for all that is not known yet.
+
+    Args:
+        codec: its encoder begins anew.
+        picture: (b, 1, 3, h, w) in [-1, 1].
+        num_latents: latent frames wanted, the picture's own counted.
+
+    Returns:
+        Latents (b, num_latents, z, h', w'): the image condition without its mask.
+    """
+    grey = torch.zeros_like(picture).repeat(1, (num_latents - 1) * codec.frames_per_latent, 1, 1, 1)
+    return encode_clip(codec, torch.cat([picture, grey], 1))
+
+
+def join_mask(latents: Latents, frames_per_latent: int, *, is_start: bool) -> Tensor:
+    """Put the mask channels before the latents of an image condition.
+
+    Args:
+        latents: (b, t, z, h, w).
+        frames_per_latent: mask channels.
+        is_start: whether the first latent frame is that of the start picture; all others are unknown.
+    """
+    mask = torch.zeros_like(latents[:, :, :1]).repeat(1, 1, frames_per_latent, 1, 1)
+    mask[:, :1] = float(is_start)
+    return torch.cat([mask, latents], 2)
+
+
 def _count(network: torch.nn.Module) -> int:
     return sum(type(part).__name__ == "WanCausalConv3d" for part in network.modules())

@@ -21,7 +21,7 @@ from paracosm.core.video_spec import VideoParts, VideoPlay
 from .action_module import window_rows
 from .dynamics_video import BlockInput, Pair, VideoDynamics
 from .pixels import to_frames, to_pixels
-from .video_codec import CodecState, ImageEncoder, VideoCodec
+from .video_codec import CodecState, ImageEncoder, VideoCodec, join_mask
 from .video_stream import (
     StreamSettings,
     StreamState,
@@ -294,8 +294,7 @@ class VideoPlayer:
                 condition = self._grey(condition)
                 latents = condition.grey
             assert latents is not None
-            mask = torch.full_like(latents[:, :, :1], float(is_start))
-            made.append(torch.cat([mask.expand(-1, -1, self.codec.frames_per_latent, -1, -1), latents], 2))
+            made.append(join_mask(latents, self.codec.frames_per_latent, is_start=is_start))
         return condition, torch.cat(made, 1).to(self._weight)
 
     def _grey(self, condition: Condition) -> Condition:

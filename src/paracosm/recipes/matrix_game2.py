@@ -2,7 +2,8 @@
 
 ``universal``, ``gta_drive`` and ``templerun`` are the students that play in three passes and more,
 ``foundation`` is the model that sees whole clips and teaches them. ``small`` is the same network for one
-card, ``tiny`` over this project's own latents. A variant is a replacement of another's values.
+card, ``tiny`` at toy size over a toy codec of the same kind. A variant is a replacement of another's values.
+``video_street`` walks the last two.
 
 Source: Matrix-Game 2.0, 2508.13009; its published configs; stage lengths as its report gives them.
 """
@@ -12,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from paracosm.collect.games.doom import KEYS
 from paracosm.core.errors import ConfigError
 from paracosm.models.action_module import ActionModuleConfig
 from paracosm.models.dynamics_video import VideoDynamicsConfig
+from paracosm.models.video_parts import ImageTowerConfig
 from paracosm.models.video_stream import warped_levels
 
 
@@ -95,6 +98,9 @@ PUBLISHED_MODEL = VideoDynamicsConfig(
 )
 """The student: actions in the first half of the blocks, six latent frames of past and present."""
 
+TINY_TOWER = ImageTowerConfig(width=32, depth=2, heads=2, side=32, patch=8)
+"""The image tower of ``tiny``: random weights, 17 tokens."""
+
 _FOUNDATION_STAGE = {
     "foundation": TrainingPlan(num_steps=120_000, batch_size=256, clip_latents=15, passes=3.0)
 }
@@ -174,16 +180,20 @@ def small() -> VideoRecipe:
             action_layers=tuple(range(6)),
             actions=actions,
         ),
-        training={"foundation": TrainingPlan(num_steps=20_000, batch_size=16, clip_latents=15, passes=3.0)},
+        training={
+            "foundation": TrainingPlan(num_steps=20_000, batch_size=16, clip_latents=15, passes=6.0),
+            "distil_init": TrainingPlan(num_steps=4_000, batch_size=16, clip_latents=15, passes=10.0),
+            "self_forcing": TrainingPlan(num_steps=2_000, batch_size=8, clip_latents=15, passes=12.0),
+        },
     )
 
 
 def tiny() -> VideoRecipe:
-    """Toy size over this project's own latents: one frame a latent frame, 64 x 48 pixels, on a processor."""
+    """Toy size: Doom at 64 x 48, four frames a latent frame, 12 tokens; minutes on a processor."""
     base = universal()
     actions = replace(
         base.model.actions,
-        frames_per_latent=1,
+        keys=len(KEYS),
         heads=2,
         keyboard_width=32,
         mouse_width=32,
@@ -192,25 +202,28 @@ def tiny() -> VideoRecipe:
     return replace(
         base,
         name="tiny",
-        description="The published network at toy size, over latents of this project's own tokenizer.",
+        description="The published network at toy size, over a toy codec of the same kind.",
         model=replace(
             base.model,
-            condition_channels=17,
             width=96,
             depth=4,
             heads=3,
             hidden=256,
-            context_width=16,
-            window=12,
+            context_width=TINY_TOWER.width,
             action_layers=(0, 1),
             actions=actions,
         ),
         height=48,
         width=64,
-        side=8,
         fps=17.5,
-        image_tokens=48,
-        training={"foundation": TrainingPlan(num_steps=3_000, batch_size=8, clip_latents=12, passes=3.0)},
+        image_tokens=TINY_TOWER.num_tokens,
+        training={
+            # two streams of each clip, clean and noisy: twice the tokens of a plain pass
+            "base": TrainingPlan(num_steps=150, batch_size=8, clip_latents=9, passes=6.0),
+            "foundation": TrainingPlan(num_steps=300, batch_size=8, clip_latents=9, passes=6.0),
+            "distil_init": TrainingPlan(num_steps=150, batch_size=8, clip_latents=9, passes=10.0),
+            "self_forcing": TrainingPlan(num_steps=100, batch_size=4, clip_latents=9, passes=12.0),
+        },
     )
 
 

@@ -52,9 +52,14 @@ def draw_score_levels(
 ) -> NoiseLevels:
     """Draw levels (b, t): one a frame for a causal score, one a clip for a bidirectional one."""
     drawn = torch.rand(shape[0], 1 if dynamics.config.ahead else shape[1], generator=generator)
+    return shift_levels(drawn, config).expand(shape[0], shape[1])
+
+
+def shift_levels(drawn: Tensor, config: MatchingConfig) -> NoiseLevels:
+    """Turn uniform draws in [0, 1) into levels at which scores are compared."""
     shifted = config.level_shift * drawn / (1 + (config.level_shift - 1) * drawn)
     low, high = config.level_range
-    return (low + (high - low) * shifted).expand(shape[0], shape[1])
+    return low + (high - low) * shifted
 
 
 def matching_loss(
@@ -83,13 +88,27 @@ def matching_loss(
         noisy = mix(made, torch.randn(made.shape, generator=generator).to(made), levels)
         wanted = predict_clips(real, noisy, levels, setting, config.guidance).float()
         expected = predict_clips(fake, noisy, levels, setting).float()
-        # Each frame's step is measured by how far it is from what is wanted, as in equation 8.
-        distance = (made - wanted).abs().mean((2, 3, 4), keepdim=True).clamp_min(SMALLEST_DISTANCE)
-        gradient = torch.nan_to_num((expected - wanted) / distance)
-        gap = (expected - wanted).abs().mean((2, 3, 4))
-    target = (made - gradient).detach()
+    target, gap = matching_target(made, wanted, expected)
     loss = 0.5 * (made - target).square()[:, setting.start :].mean()
     return loss, gap
+
+
+@torch.no_grad()
+def matching_target(made: Latents, wanted: Latents, expected: Latents) -> tuple[Latents, Tensor]:
+    """Say where frames should go, from what the two scores predict of them under the same noise.
+
+    Args:
+        made: (b, t, z, h, w), the student's frames.
+        wanted: what the real score predicts.
+        expected: what the fake one does.
+
+    Returns:
+        The frames moved by the difference, and its mean absolute size for each frame (b, t).
+    """
+    # Each frame's step is measured by how far it is from what is wanted, as in equation 8.
+    distance = (made - wanted).abs().mean((2, 3, 4), keepdim=True).clamp_min(SMALLEST_DISTANCE)
+    gradient = torch.nan_to_num((expected - wanted) / distance)
+    return made - gradient, (expected - wanted).abs().mean((2, 3, 4))
 
 
 def critic_loss(

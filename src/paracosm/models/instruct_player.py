@@ -104,15 +104,27 @@ class InstructPlayer:
             noise: float32 (t, z, h, w), standard normal, of the clip.
             play: passes and guidance.
         """
-        fields = self._base.config.fields
-        asked = Asked(text=self._text(said, fields), conditions=self._conditions(len(noise)))
-        rollout = ClipRollout(self._base, levels=play.levels, guidance=play.prompt_guidance)
-        made = rollout.next(torch.from_numpy(noise)[None], None, asked)
+        frames, made, decoder = self._draw(said, noise, play)
         latents = made[:, -self._spec.given_frames :]
-        frames, decoder = self._decode(made, None)
         rows = np.zeros((latents.shape[1], self._spec.controls.width), np.float32)
         known = np.zeros(len(rows), bool)
         return frames[-1], ClipState(latents=latents, controls=rows, known=known, decoder=decoder)
+
+    @torch.inference_mode()
+    def draw_clip(self, said: Mapping[str, str], noise: np.ndarray, play: InstructPlay) -> np.ndarray:
+        """All frames of the clip that the base makes from words, uint8 (t, h, w, 3); as :meth:`imagine`."""
+        return self._draw(said, noise, play)[0]
+
+    def _draw(
+        self, said: Mapping[str, str], noise: np.ndarray, play: InstructPlay
+    ) -> tuple[np.ndarray, Latents, State]:
+        asked = Asked(
+            text=self._text(said, self._base.config.fields), conditions=self._conditions(len(noise))
+        )
+        rollout = ClipRollout(self._base, levels=play.levels, guidance=play.prompt_guidance)
+        made = rollout.next(torch.from_numpy(noise)[None], None, asked)
+        frames, decoder = self._decode(made, None)
+        return frames, made, decoder
 
     @torch.inference_mode()
     def next(

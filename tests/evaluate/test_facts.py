@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.fact_reader import describe, train_reader
+from paracosm.collect.record import RecordConfig, record
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.data.reader import Dataset
 from paracosm.evaluate.fact_reader import (
@@ -20,13 +21,18 @@ from paracosm.evaluate.fact_reader import (
 )
 from paracosm.evaluate.facts import Fact, find_facts, label_frames, tell_frames
 from paracosm.evaluate.facts_doom import tell_doom
-from paracosm.models.inverse_dynamics import InverseDynamics
+from paracosm.models.inverse_dynamics import InverseDynamics, InverseDynamicsConfig
+from paracosm.recipes import doom
+from paracosm.worlds import make_policy, open_world
 from tests.shapes_world import KEYS
 
 from .coded_world import record_coded
 
 LIGHT = Fact(name="light", values=("day", "night"), kind="state")
 SHOT = Fact(name="event_shot", values=("no", "yes"), kind="event", rest="no")
+TINY = InverseDynamicsConfig(
+    height=16, width=24, keys=("a",), look=(), look_scale=1.0, channels=(8, 8, 8), blocks=1, features=16
+)
 HELD = Fact(name="key_jump", values=("no", "yes"), kind="control", rest="no")
 
 
@@ -90,7 +96,7 @@ def test_scores_are_those_computed_by_hand() -> None:
 
 def test_a_value_that_is_read_badly_or_seldom_seen_is_not_judged() -> None:
     names = key_names([LIGHT])
-    model = InverseDynamics(replace(describe_tiny(), keys=names))
+    model = InverseDynamics(replace(TINY, keys=names))
     scores = {"light": {"day": Score(f1=0.79, seen=50, rows=100), "night": Score(f1=1.0, seen=9, rows=100)}}
     reader = FactReader(model, [LIGHT], scores)
     assert reader.why_undefined("light", "day").startswith(
@@ -101,14 +107,6 @@ def test_a_value_that_is_read_badly_or_seldom_seen_is_not_judged() -> None:
     assert reader.why_undefined("weather", "rain") == 'the recordings tell no fact "weather"'
     with pytest.raises(ConfigError, match="the network was made for other facts"):
         FactReader(model, [SHOT], {})
-
-
-def describe_tiny():
-    from paracosm.models.inverse_dynamics import InverseDynamicsConfig
-
-    return InverseDynamicsConfig(
-        height=16, width=24, keys=("a",), look=(), look_scale=1.0, channels=(8, 8, 8), blocks=1, features=16
-    )
 
 
 @pytest.mark.slow
@@ -136,10 +134,6 @@ def test_a_reader_learns_facts_from_real_frames_and_travels_with_its_accuracy(ro
 
 @pytest.mark.games("doom")
 def test_doom_tells_theme_roof_and_the_door_ahead(tmp_path: Path) -> None:
-    from paracosm.collect.record import RecordConfig, record
-    from paracosm.recipes import doom
-    from paracosm.worlds import make_policy, open_world
-
     config = RecordConfig(world="game:doom", out=tmp_path, num_episodes=1, max_steps=40, workers=1)
     episode = record(config, open_world, make_policy, world_config=doom.games()["train"]).episodes[0]
     told = tell_doom(episode)

@@ -6,8 +6,6 @@ does NOT know browsers; latency from key to screen is measured by the player's o
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from paracosm.core.figures import Figure, not_computed
+from paracosm.core.memory import peak_mb, resident_mb
 from paracosm.core.stats import estimate
 
 from .rollouts import Rollout, Subject, begin, fresh_process
@@ -74,26 +73,23 @@ def time_world(subject: Subject, rollout: Rollout, steps: int, started: float) -
     world.step(controls[0])
     first_frame_s = time.time() - started
     step_s = np.empty(steps)
-    early, energy = _memory_mb(), read_energy()
+    early, energy = resident_mb(), read_energy()
     for index in range(steps):
         before = time.perf_counter()
         frame = world.step(controls[(index + 1) % len(controls)])
         step_s[index] = time.perf_counter() - before
         if index + 1 == EARLY_STEP:
-            early = _memory_mb()
+            early = resident_mb()
         if frame.truth.get("ended"):
             world.reset(rollout.seed)
-    late, joules = _memory_mb(), joules_since(energy)
+    late, joules = resident_mb(), joules_since(energy)
     world.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 << 20 if sys.platform == "darwin" else 1 << 10
-    )
     details = {"height": world.info.height, "width": world.info.width, **world.info.details}
     return Timing(
         first_frame_s=first_frame_s,
         step_s=step_s,
         memory_mb=(early, late),
-        peak_memory_mb=peak,
+        peak_memory_mb=peak_mb(),
         details=details,
         joules=joules,
     )
@@ -186,12 +182,3 @@ def joules_since(before: Mapping[Path, int]) -> float | None:
         end = int((zone / "energy_uj").read_text())
         used += end - start if end >= start else end - start + int((zone / "max_energy_range_uj").read_text())
     return used / 1e6
-
-
-def _memory_mb() -> float:
-    """Resident memory now; the peak where the system does not tell it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return pages * resource.getpagesize() / (1 << 20)

@@ -1,8 +1,8 @@
 """Writes the figures of stored reports into cards and pages: ``python -m benchmarks.cards``.
 
 Cards and pages are written by hand but for the tables between their markers; a test fails when one is stale.
-The table of the first two reports stands in the card, its headlines in every page that has their markers
-(README.md), the tables of all reports in docs/results.md.
+The reports of a world make one table in its card, its headlines stand in every page that has their markers
+(README.md), and the table of each report alone in docs/results.md.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HEAD_BEGIN, HEAD_END = (
 )
 """Around the headlines of a page."""
 REPORTS: Mapping[str, Sequence[str]] = {
-    "doom": ("doom_core.json", "doom_speed.json"),
-    "coinrun": ("coinrun_core.json", "coinrun_speed.json"),
+    "doom": ("doom_core.json", "doom_full.json"),
+    "coinrun": ("coinrun_core.json", "coinrun_full.json"),
 }
-"""The stored reports of each bundled world, in the order in which they are shown; a second one's figures of
-speed, of an idle machine, stand in place of the first's."""
+"""The stored reports of each bundled world, in the order in which they are shown; of a figure that several
+have the last's stands: of all cases rather than of half."""
 RESULTS = ROOT / "docs" / "results.md"
 """Page of every report."""
 HEADLINES: Mapping[str, str] = {
@@ -125,16 +125,15 @@ def fresh_text(text: str, table: str, begin: str = BEGIN, end: str = END) -> str
 def fresh_documents() -> dict[Path, str]:
     """Every card and page that shows figures, as it must read."""
     reports = {world: [read_report(FOLDER / name) for name in names] for world, names in REPORTS.items()}
-    shown = {world: several[:2] for world, several in reports.items()}
     folders = bundled_worlds()
     found = {
         card_file(folders[world]): fresh_text(
             card_file(folders[world]).read_text(), figures_table(world, some)
         )
-        for world, some in shown.items()
+        for world, some in reports.items()
     }
     found[RESULTS] = fresh_text(RESULTS.read_text(), results_table(reports))
-    table = headlines_table(shown)
+    table = headlines_table(reports)
     return found | {page: fresh_text(page.read_text(), table, HEAD_BEGIN, HEAD_END) for page in pages()}
 
 

@@ -175,7 +175,9 @@ def test_only_the_exit_pass_of_the_student_has_a_gradient(street: Path, tmp_path
 
 def test_a_rollout_with_a_gradient_makes_the_frames_of_one_without() -> None:
     dynamics = tiny.dynamics()
-    start, controls = torch.randn(2, 2, 4, 4, 6), torch.randn(2, 6, tiny.CONTROLS.width)
+    draws = torch.Generator().manual_seed(0)
+    start = torch.randn(2, 2, 4, 4, 6, generator=draws)
+    controls = torch.randn(2, 6, tiny.CONTROLS.width, generator=draws)
     config = RolloutConfig(levels=(1.0, 0.5))
 
     def made(gradient: Any, first: int = 0) -> torch.Tensor:
@@ -192,7 +194,7 @@ def test_a_rollout_with_a_gradient_makes_the_frames_of_one_without() -> None:
     late = made("last_pass", 5)
     (first,) = torch.autograd.grad(with_gradient[:, 5].sum(), dynamics.head.leave.weight)
     (second,) = torch.autograd.grad(late.sum(), dynamics.head.leave.weight)
-    assert torch.allclose(first, second)
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)  # numbers up to 15, of sums in float32
 
 
 def test_fresh_noise_makes_other_frames_than_the_straight_line() -> None:

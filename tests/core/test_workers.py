@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 RUN = """
 import concurrent.futures, multiprocessing, subprocess, sys, time
-from paracosm.core.workers import end_with_parent
+from paracosm.core.workers import end_with_parent, ending_workers
 
 def work(file):
     game = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -19,7 +21,7 @@ def work(file):
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool, ending_workers():
         pool.submit(work, sys.argv[1]).result()
 """
 
@@ -40,7 +42,10 @@ def wait_until(done: object, seconds: float = 20.0) -> bool:
     return False
 
 
-def test_a_killed_run_leaves_neither_its_worker_nor_the_game_of_its_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_or_interrupted_run_leaves_neither_its_worker_nor_the_game_of_its_worker(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
     script, numbers = tmp_path / "run.py", tmp_path / "numbers"
     script.write_text(RUN)
     run = subprocess.Popen([sys.executable, str(script), str(numbers)])
@@ -48,6 +53,6 @@ def test_a_killed_run_leaves_neither_its_worker_nor_the_game_of_its_worker(tmp_p
     worker, game = map(int, numbers.read_text().split())
     assert is_running(worker)
     assert is_running(game)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    os.kill(run.pid, sent)
+    run.wait(20)
     assert wait_until(lambda: not is_running(worker) and not is_running(game))

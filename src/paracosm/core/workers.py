@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 
 def end_with_parent() -> None:
@@ -21,6 +22,22 @@ def end_with_parent() -> None:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
     threading.Thread(target=_watch_parent, daemon=True, name="parent-watch").start()
+
+
+@contextlib.contextmanager
+def ending_workers() -> Iterator[None]:
+    """Kill this process's workers when it is interrupted, or stops taking what they make, under this.
+
+    They are groups of their own, so that Ctrl+C in a terminal reaches this process alone; it would else wait
+    for their whole units.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                end_group(child.pid)
+        raise
 
 
 def end_group(group: int) -> None:

@@ -26,7 +26,7 @@ from paracosm.core.errors import DataError
 from paracosm.core.files import whole_file
 from paracosm.core.judges import FrameEncoder, FrameJudge
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.workers import end_with_parent
+from paracosm.core.workers import end_with_parent, ending_workers
 
 from .footage import Source, find_sources
 from .handed_in import add_handed_in
@@ -225,11 +225,12 @@ def _spread(sources: Sequence[Source], config: CurateConfig) -> Iterator[Outcome
 def _run_pool(sources: Sequence[Source], config: CurateConfig, workers: int) -> Iterator[Outcome]:
     # Spawned, not forked: decoders and loggers hold threads and locks that a fork would copy half-way.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(sources)) or 1,
-        mp_context=context,
-        initializer=end_with_parent,
-    ) as pool:
+    with (
+        ProcessPoolExecutor(
+            min(workers, len(sources)) or 1, mp_context=context, initializer=end_with_parent
+        ) as pool,
+        ending_workers(),
+    ):
         futures: list[Future[Outcome]] = [pool.submit(run_source, source, config) for source in sources]
         try:
             for future in as_completed(futures):

@@ -22,7 +22,7 @@ from paracosm.core.episode import Recipe, play_recipe
 from paracosm.core.errors import WorldError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import sub_seed
-from paracosm.core.workers import end_with_parent
+from paracosm.core.workers import end_with_parent, ending_workers
 from paracosm.core.world import Frame, World
 
 
@@ -162,7 +162,7 @@ def play_all(
 def fresh_process() -> Iterator[concurrent.futures.ProcessPoolExecutor]:
     """Give a pool of one new process, whose memory and start-up time are its own."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool, ending_workers():
         yield pool
 
 
@@ -180,9 +180,12 @@ def _play_in_order(
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, context, _open_here, (subject, slots, workers)
-    ) as pool:
+    with (
+        concurrent.futures.ProcessPoolExecutor(
+            workers, context, _open_here, (subject, slots, workers)
+        ) as pool,
+        ending_workers(),
+    ):
         futures = [pool.submit(_play_here, rollout) for rollout in rollouts]
         try:
             for future in futures:

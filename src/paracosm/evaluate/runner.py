@@ -25,7 +25,7 @@ from typing import Any
 from paracosm.core.errors import ConfigError, ParacosmError
 from paracosm.core.figures import Figure, not_computed
 from paracosm.core.progress import ProgressMaker, no_progress
-from paracosm.core.workers import end_with_parent
+from paracosm.core.workers import end_with_parent, ending_workers
 
 from .bench import Bench, BenchConfig
 from .part import Measured, Part, Result, SkippedUnitError, Tally, Unit
@@ -292,7 +292,8 @@ def _pool(bench: Bench, folder: Path, workers: int) -> Iterator[concurrent.futur
         workers, context, _open_here, (bench, folder, slots, workers)
     )
     try:
-        yield pool
+        with ending_workers():
+            yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -23,7 +23,8 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.files import whole_folder
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
-from paracosm.data.clips import ClipSampler, select_episodes
+from paracosm.data.clips import select_episodes
+from paracosm.data.pieces import FrameClips
 from paracosm.data.reader import Dataset
 from paracosm.models.pixels import to_frames, to_pixels
 from paracosm.models.video_parts import (
@@ -91,13 +92,11 @@ class VideoCodecStage:
             self.networks: dict[str, nn.Module] = {"codec": make_codec(config.model)}
         self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(dataset, config.split)
-        self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)
-        self.sampler = ClipSampler([len(clip) for clip in self.clips], config.clip_frames, config.loop.seed)
+        self.clips = FrameClips(episodes, config.clip_frames, config.loop.seed)
 
     def batch(self, step: int, part: int) -> Tensor:
         """Return pixels (b, t, c, h, w) of one step."""
-        places = self.sampler.draw(step, part, self.config.batch_size)
-        frames = np.stack([self.clips[i][first : first + self.config.clip_frames] for i, first in places])
+        frames = self.clips.draw(step, part, self.config.batch_size)
         return to_pixels(torch.from_numpy(frames)).to(self.config.loop.device)
 
     def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

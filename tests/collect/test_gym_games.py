@@ -171,3 +171,27 @@ def test_what_cannot_be_a_world_is_refused(make_world: Any) -> None:
         make_world(Pictures(gymnasium.spaces.Discrete(2)), action_names=("up",))
     with pytest.raises(ConfigError, match=r"height 3 and width 0: give both, or 0 for both"):
         GymConfig(height=3)
+
+
+class Goals(Pictures):
+    """Says where it is beside what it looks like, as environments with goals do."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        _, info = super().reset(seed=seed)
+        return {"reached": np.array([0.5, -0.5]), "view": np.zeros((9, 9))}, info
+
+    def step(self, action: Any) -> Any:
+        _, *rest = super().step(action)
+        return {"reached": np.array([0.25, 0.0]), "view": np.ones((9, 9))}, *rest
+
+    def render(self) -> Any:
+        return np.zeros((8, 8, 3), np.uint8)
+
+
+def test_the_parts_of_an_observation_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium, "make", lambda *_, **__: Goals(gymnasium.spaces.Discrete(2)))
+    world = GymWorld("Goals-v0")
+    assert world.reset().truth["observation.reached"] == (0.5, -0.5)
+    truth = world.step(Control()).truth
+    assert truth["observation.reached"] == (0.25, 0.0)
+    assert "observation.view" not in truth  # a picture, not a fact

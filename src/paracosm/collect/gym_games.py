@@ -377,12 +377,15 @@ def _bind(keys: Sequence[str]) -> dict[str, str]:
 
 
 def _tell(observation: Any, info: Mapping[str, Any], config: GymConfig) -> dict[str, Any]:
-    """What the environment knows beside the picture: a small observation and the numbers of its info."""
+    """What the environment knows beside the picture: small observations and the numbers of its info."""
     truth: dict[str, Any] = {}
-    if config.image == "render" and isinstance(observation, np.ndarray | int | float | np.generic):
-        values = np.asarray(observation)
-        if values.size <= 64:
-            truth["observation"] = tuple(float(value) for value in values.ravel())
+    parts = observation if isinstance(observation, dict) else {"": observation}
+    for part, told in parts.items():
+        if config.image == "render" and isinstance(told, np.ndarray | int | float | np.generic):
+            values = np.asarray(told)
+            if values.size <= 64:
+                name = f"observation.{part}" if part else "observation"
+                truth[name] = tuple(float(value) for value in values.ravel())
     for name, value in info.items():
         if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
             truth[name] = value.item() if isinstance(value, np.generic) else value

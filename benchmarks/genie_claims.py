@@ -1,7 +1,9 @@
 """Genie's claims in miniature: ``python -m benchmarks.genie_claims GROUP --data D --held-out H --out O``.
 
 Each group trains variants that differ in one thing, from the same recordings, seed and steps, and writes a
-table. What is trained stays trained and rows that are measured stay: the same command goes on.
+table. What is trained stays trained and rows that are measured stay: the same command goes on. ``--finished
+RUN`` takes tokenizer and latent actions of a run of the same recipe and data wherever a variant does not
+change them, whole as they are; ``--steps`` then shortens the stages that are trained here.
 
 - *latent_actions*: the latent action model sees pixels or codes (table 2 of the paper).
 - *tokenizers*: ViT, C-ViViT, ST-ViViT (table 3).
@@ -61,6 +63,8 @@ class Setting:
     out: Path
     steps: int
     held_out: HeldOut
+    finished: Path | None = None
+    """run folder whose tokenizer and latent actions are taken as they are"""
 
 
 def main() -> None:
@@ -73,12 +77,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=0, help="of every stage; 0 takes the recipe's")
     parser.add_argument("--clips", type=int, default=64, help="held-out clips")
+    parser.add_argument(
+        "--finished", type=Path, help="run folder of the same recipe, trained on the same data"
+    )
     given = parser.parse_args()
     setting = Setting(
         base=on_recordings(genie.RECIPES[given.recipe](given.out), given.data),
         out=given.out,
         steps=given.steps,
         held_out=draw_held_out(given.held_out, given.clips),
+        finished=given.finished,
     )
     table = Table(given.out, given.group)
     notes = GROUPS[given.group](setting, table)
@@ -95,7 +103,7 @@ def compare_latent_actions(setting: Setting, table: Table) -> dict[str, Any]:
     sees = CodeInput(rows=tokenizer.rows, columns=tokenizer.columns, num_codes=tokenizer.num_codes)
     model = replace(base.latent_actions.model, input=sees, draws="frame")
     stage = replace(base.latent_actions, model=model, tokenizer=base.dynamics.tokenizer, errors="batch")
-    table.add("pixels", lambda: play_figures(setting, arrange(setting, name="pixels")))
+    table.add("pixels", lambda: play_figures(setting, base))
     codes = arrange(setting, name="codes", actions="latent_actions_codes", latent_actions=stage)
     table.add("codes", lambda: play_figures(setting, codes))
     return {}
@@ -124,14 +132,15 @@ def compare_conditioning(setting: Setting, table: Table) -> dict[str, Any]:
     """An action is added, prepended, or goes through the norms."""
     for way in ("add", "prepend", "film"):
         model = replace(setting.base.dynamics.model, conditioning=way)
-        recipe = arrange(setting, name=way, dynamics=replace(setting.base.dynamics, model=model))
+        name = "dynamics" if model == setting.base.dynamics.model else way
+        recipe = arrange(setting, name=name, dynamics=replace(setting.base.dynamics, model=model))
         table.add(way, lambda recipe=recipe: play_figures(setting, recipe))
     return {}
 
 
 def compare_true_actions(setting: Setting, table: Table) -> dict[str, Any]:
     """Recorded controls against learnt actions."""
-    table.add("learnt", lambda: play_figures(setting, arrange(setting, name="learnt")))
+    table.add("learnt", lambda: play_figures(setting, arrange(setting)))
     controls = Dataset(setting.base.dynamics.data).info.controls
     limit = (controls.look_limit[0] or 1.0, controls.look_limit[1] or 1.0)
     model = replace(
@@ -156,7 +165,8 @@ def compare_batches(setting: Setting, table: Table) -> dict[str, Any]:
     """The loss against the clips of a step."""
     for count in BATCHES:
         stage = replace(setting.base.dynamics, batch_size=count)
-        recipe = arrange(setting, name=f"batch_{count}", dynamics=stage)
+        name = "dynamics" if count == setting.base.dynamics.batch_size else f"batch_{count}"
+        recipe = arrange(setting, name=name, dynamics=stage)
         table.add(
             f"batch {count}",
             lambda recipe=recipe, count=count: {
@@ -172,25 +182,37 @@ def arrange(
     *,
     name: str = "dynamics",
     tokenizer_folder: str = "",
-    actions: str = "latent_actions",
+    actions: str = "",
     **stages: Any,
 ) -> GenieRecipe:
-    """The base recipe with other stages, each in a run folder that variants with the same stage share."""
+    """The base recipe with other stages, each in a run folder that variants with the same stage share.
+
+    Args:
+        setting: what all variants share.
+        name: folder of the dynamics; variants that change nothing share the default.
+        tokenizer_folder: folder of a tokenizer of the variant's own; empty takes the shared one.
+        actions: folder of a latent action model of the variant's own; empty takes the shared one.
+        stages: fields of the recipe that differ from the base.
+    """
     recipe = replace(setting.base, **stages)
-    tokenizer = setting.out / (tokenizer_folder or "tokenizer")
-    dynamics = recipe.dynamics
+    tokenizer = _place(setting, recipe.tokenizer, "tokenizer", tokenizer_folder)
+    learnt = _place(setting, recipe.latent_actions, "latent_actions", actions)
+    dynamics = replace(recipe.dynamics, run=setting.out / name, tokenizer=tokenizer.run / "tokenizer")
     if isinstance(dynamics.actions, FinishedActions):
-        dynamics = replace(dynamics, actions=FinishedActions(model=setting.out / actions / "latent_actions"))
+        dynamics = replace(dynamics, actions=FinishedActions(model=learnt.run / "latent_actions"))
     return replace(
         recipe,
-        tokenizer=shorten_stage(replace(recipe.tokenizer, run=tokenizer), setting.steps),
-        latent_actions=shorten_stage(
-            replace(recipe.latent_actions, run=setting.out / actions), setting.steps
-        ),
-        dynamics=shorten_stage(
-            replace(dynamics, run=setting.out / name, tokenizer=tokenizer / "tokenizer"), setting.steps
-        ),
+        tokenizer=tokenizer,
+        latent_actions=learnt,
+        dynamics=shorten_stage(dynamics, setting.steps),
     )
+
+
+def _place(setting: Setting, stage: Any, shared: str, own: str) -> Any:
+    """A stage in its folder: one of the variant's own, the shared one, or that of the finished run, whole."""
+    if setting.finished and not own:
+        return replace(stage, run=setting.finished / shared)
+    return shorten_stage(replace(stage, run=setting.out / (own or shared)), setting.steps)
 
 
 def train(recipe: GenieRecipe) -> Networks:

@@ -1,10 +1,12 @@
 """The tables of genie's claims: a power law with its error, rows that stay, figures that know their sign."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import genie_claims
 from benchmarks.genie_measures import (
     HORIZON,
     START,
@@ -18,6 +20,8 @@ from benchmarks.genie_measures import (
     reconstruction_db,
 )
 from paracosm.models.mask_schedule import SamplerConfig
+from paracosm.recipes import genie
+from paracosm.train.stages.maskgit import FinishedActions
 from tests import tiny_genie
 
 
@@ -63,3 +67,23 @@ def test_figures_of_random_networks_are_finite_and_repeat_themselves() -> None:
     assert one["standard_error"] >= 0
     assert held_out_loss(networks, held_out) > 0
     assert reconstruction_db(networks, held_out) > 0
+
+
+def test_variants_share_what_they_do_not_change(tmp_path: Path) -> None:
+    base = genie.small(tmp_path)
+    setting = genie_claims.Setting(base=base, out=tmp_path, steps=9, held_out=None, finished=None)  # type: ignore[arg-type]
+    shared, film = genie_claims.arrange(setting), genie_claims.arrange(setting, name="film")
+    assert shared.tokenizer == film.tokenizer
+    assert (shared.tokenizer.run, shared.tokenizer.loop.num_steps) == (tmp_path / "tokenizer", 9)
+    assert film.dynamics.run == tmp_path / "film"
+
+    run = tmp_path / "run"
+    taken = genie_claims.arrange(replace(setting, finished=run))
+    assert taken.tokenizer == replace(base.tokenizer, run=run / "tokenizer")
+    assert taken.dynamics.tokenizer == run / "tokenizer" / "tokenizer"
+    assert taken.dynamics.actions == FinishedActions(model=run / "latent_actions" / "latent_actions")
+    assert taken.dynamics.loop.num_steps == 9
+
+    own = genie_claims.arrange(replace(setting, finished=run), tokenizer_folder="own", actions="codes")
+    assert (own.tokenizer.run, own.latent_actions.run) == (tmp_path / "own", tmp_path / "codes")
+    assert own.latent_actions.loop.num_steps == 9

@@ -36,8 +36,8 @@ def rollout(attention: AttentionKind, first_index: int, steps: int) -> list[torc
             k, v = new_keys[layer], new_values[layer]
             if attention == "factorised":
                 k, v = (rearrange(part, "n s k -> (s n) 1 k") for part in (k, v))
-            keys[layer][:, :, first : first + tokens] = k.transpose(1, 2)
-            values[layer][:, first : first + tokens] = v
+            keys[layer][:, first : first + tokens] = k
+            values[layer][:, :, first : first + tokens] = v.transpose(1, 2)
         mask[first : first + tokens] = 0.0
     return made
 

@@ -58,7 +58,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused(folder: Path) -> None:
     edit(folder, format_version=7)
     with pytest.raises(
-        ConfigError, match="has format_version 7, this version reads up to 1; upgrade paracosm"
+        ConfigError, match="has format_version 7, this version reads up to 2; upgrade paracosm"
     ):
         open_world(folder)
 

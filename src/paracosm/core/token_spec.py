@@ -23,8 +23,8 @@ from .controls import ControlSpace
 from .errors import ConfigError, DataError
 from .world_spec import SpecHead, WorldParts, check_weights, kind_of, load_arrays, read_spec, save_arrays
 
-FORMAT_VERSION = 1
-"""Raised when world.json changes its meaning."""
+FORMAT_VERSION = 2
+"""Raised when world.json or the graphs' inputs change their meaning; 2 turned the cache (`CACHE_ORDER`)."""
 KIND = "tokens"
 ACTIONS_FOLDER = "actions"
 """Pictures of what each learnt action does, in a world's folder."""

@@ -26,8 +26,8 @@ from .controls import ControlSpace
 from .errors import ConfigError, DataError
 from .files import file_hash, read_json
 
-FORMAT_VERSION = 1
-"""Raised when world.json or the graphs' inputs change their meaning."""
+FORMAT_VERSION = 2
+"""Raised when world.json or the graphs' inputs change their meaning; 2 turned the cache (`CACHE_ORDER`)."""
 Spec = TypeVar("Spec")
 Arithmetic = Literal["float32", "int8"]
 """How the matrices of the dynamics' layers are multiplied in play: in floating point, or in bytes, for
@@ -35,8 +35,9 @@ weights stored as bytes."""
 WEIGHTS_FILE = "model.safetensors"
 """Weights of a part, in its folder."""
 PLACES = "places"
-"""Length of the past in a graph of the dynamics, fixed when it is opened; a note of this name in the graph
-holds the most that the network was made for. Graphs without the note have that length always."""
+"""Length of the past in a graph of the dynamics, fixed when it is opened."""
+CACHE_ORDER_NOTE, CACHE_ORDER = "cache_order", "keys (places, k), values (k, places)"
+"""Note that a graph with a cache carries along, and what it must say: the last two axes of each."""
 SCALE_SUFFIX = ":scale"
 """Ends the name of the scales of weights stored as bytes: they tell how to read weights and are none."""
 

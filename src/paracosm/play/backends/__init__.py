@@ -36,8 +36,6 @@ class Backend(Protocol):
     """state of an encoder that has seen nothing"""
     decoder_state: State
     """state of a decoder that has seen nothing"""
-    exact_rings: bool
-    """whether a ring may have fewer places than the network was made for, which costs less"""
 
     def encode(self, image: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """Turn uint8 (h, w, 3) into latents float32 (z, h, w) and the next state."""

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from paracosm.core.errors import DataError
-from paracosm.core.world_spec import PLACES, WorldSpec
+from paracosm.core.world_spec import CACHE_ORDER, CACHE_ORDER_NOTE, PLACES, WorldSpec
 
 from .ring import Ring
 
@@ -40,8 +40,8 @@ class OnnxBackend:
         tokens = spec.sizes.tokens_per_frame if spec.sizes.attention == "joint" else 1
         usual = (spec.play.window or spec.sizes.window) * tokens
         step = open_graph(self._step_file, num_threads, {PLACES: usual})
-        self.exact_rings = PLACES in step.get_modelmeta().custom_metadata_map
-        self._steps = {usual if self.exact_rings else spec.sizes.window * tokens: step}
+        check_cache_order(step, self._step_file)
+        self._steps = {usual: step}
         self._opening = threading.Lock()
         # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
         self._only_needed = onnxruntime.RunOptions()
@@ -136,6 +136,16 @@ def open_graph(path: Path, num_threads: int, lengths: Mapping[str, int] | None =
         raise DataError(
             f"{path} cannot be run ({first_line}); run paracosm export to write it anew"
         ) from error
+
+
+def check_cache_order(session: Any, path: Path) -> None:
+    """Refuse a graph that takes its past in another order than rings keep it.
+
+    Raises:
+        DataError: for a graph of an older export.
+    """
+    if session.get_modelmeta().custom_metadata_map.get(CACHE_ORDER_NOTE) != CACHE_ORDER:
+        raise DataError(f"{path} takes its past in an older order; export or build this world anew")
 
 
 def _first_state(session: Any) -> State:

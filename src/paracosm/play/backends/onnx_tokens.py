@@ -21,7 +21,7 @@ from paracosm.models.mask_schedule import SamplerConfig, mask_levels
 from paracosm.models.rollout import next_frame
 
 from .array_masking import Filled, Masked, fill, remask
-from .onnx_backend import open_graph, runtime_name
+from .onnx_backend import check_cache_order, open_graph, runtime_name
 from .ring import Entry, Ring
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Streamed:
         notes = self._session.get_modelmeta().custom_metadata_map
         if SIZES_NOTE not in notes:
             raise DataError(f"{path} says nothing of its cache; build the world again")
+        check_cache_order(self._session, path)
         self.sizes = StackSizes(**json.loads(notes[SIZES_NOTE]))
         self._frequencies = np.asarray(self.sizes.frame_frequencies, np.float64)
         self._ring = Ring(cast("PlaySizes", self.sizes)) if self.sizes.window else None

@@ -47,24 +47,23 @@ class Ring:
         sizes: shapes of the world.
         window: frames that are kept; 0 takes the network's window.
         sink: first frames that stay.
-        exact: have places for these frames alone; without it, a shorter window leaves places empty.
 
     Attributes:
-        keys: for each layer float32 (sequences n, k, places).
-        values: for each layer float32 (sequences n, places, k).
+        keys: for each layer float32 (sequences n, places, k).
+        values: for each layer float32 (sequences n, k, places).
         mask: float32 (places,), 0 where something is held.
     """
 
-    def __init__(self, sizes: PlaySizes, window: int = 0, sink: int = 0, exact: bool = False) -> None:
+    def __init__(self, sizes: PlaySizes, window: int = 0, sink: int = 0) -> None:
         self._joint = sizes.attention == "joint"
         self._tokens = sizes.tokens_per_frame if self._joint else 1
         self._window, self._sink = window or sizes.window, sink
         self._frequencies = np.asarray(sizes.frame_frequencies, np.float64)
         sequences = sizes.heads if self._joint else sizes.heads * sizes.tokens_per_frame
-        places = (self._window if exact else sizes.window) * self._tokens
-        self.keys = [np.zeros((sequences, sizes.head_width, places), np.float32) for _ in range(sizes.layers)]
+        places = self._window * self._tokens
+        self.keys = [np.zeros((sequences, places, sizes.head_width), np.float32) for _ in range(sizes.layers)]
         self.values = [
-            np.zeros((sequences, places, sizes.head_width), np.float32) for _ in range(sizes.layers)
+            np.zeros((sequences, sizes.head_width, places), np.float32) for _ in range(sizes.layers)
         ]
         self.mask = np.full(places, EMPTY, np.float32)
         self._entries: list[Entry] = []
@@ -101,11 +100,11 @@ class Ring:
         places = slice(slot * self._tokens, (slot + 1) * self._tokens)
         for keys, values, one, two in zip(self.keys, self.values, new_keys, new_values, strict=True):
             if self._joint:
-                keys[:, :, places] = one.transpose(0, 2, 1)
-                values[:, places] = two
+                keys[:, places] = one
+                values[:, :, places] = two.transpose(0, 2, 1)
             else:  # one sequence a token: fold tokens before heads
-                keys[:, :, places] = _fold(one)[:, :, None]
-                values[:, places] = _fold(two)[:, None]
+                keys[:, places] = _fold(one)[:, None]
+                values[:, :, places] = _fold(two)[:, :, None]
         self.mask[places] = 0.0
 
     def fill(self, entries: tuple[Entry, ...]) -> None:

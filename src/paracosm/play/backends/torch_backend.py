@@ -47,7 +47,6 @@ class TorchBackend:
 
         torch.set_num_threads(num_threads)
         self.runtime = f"torch {torch.__version__}"
-        self.exact_rings = True
         tokenizer = TokenizerVAE.load(folder / spec.parts.tokenizer.folder)
         dynamics = FlowDynamics.load(folder / spec.parts.dynamics.folder)
         self._encode, self._decode = EncodeFrame(tokenizer), DecodeFrame(tokenizer)

@@ -228,7 +228,7 @@ def tiny(run: Path) -> GenieRecipe:
 def robotics_tiny(run: Path) -> GenieRecipe:
     """A simulated robot arm over a table (MuJoCo's Fetch), its commands never read.
 
-    As in RT-1, a command moves the hand by a little along three axes. About 80 minutes of one core.
+    As in RT-1, a command moves the hand by a little along three axes. About an hour of one core.
     """
     recipe = small(run)
     train = RecordConfig(
@@ -256,8 +256,13 @@ def robotics_tiny(run: Path) -> GenieRecipe:
         recordings=recordings,
         games=dict.fromkeys(recordings, arm()),
         # One table and one arm need less than CoinRun's levels.
-        dynamics=replace(recipe.dynamics, loop=replace(recipe.dynamics.loop, num_steps=800)),
-        tokenizer=replace(recipe.tokenizer, loop=replace(recipe.tokenizer.loop, num_steps=800)),
+        tokenizer=replace(recipe.tokenizer, loop=replace(recipe.tokenizer.loop, num_steps=700)),
+        latent_actions=replace(
+            recipe.latent_actions,
+            loop=replace(recipe.latent_actions.loop, num_steps=700),
+            free_steps=450,
+        ),
+        dynamics=replace(recipe.dynamics, loop=replace(recipe.dynamics.loop, num_steps=700)),
     )
 
 

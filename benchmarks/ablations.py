@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paracosm.core.progress import LineProgress
-from paracosm.core.world_spec import PlayDefaults
+from paracosm.core.world_spec import PlayDefaults, load_spec
 from paracosm.evaluate.suite import SuiteConfig
 from paracosm.recipes.street import Street, build
 from paracosm.recipes.students import Chain, ChainKind, chain, run_chain
@@ -28,7 +28,7 @@ from .few_steps import SHORT, TWO_MINUTES, Player, as_markdown, evenly, measure,
 from .students import describe
 
 PLAY = PlayDefaults(levels=evenly(2))
-"""Passes of every student here."""
+"""Passes of every student that is trained here."""
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 
 
@@ -49,10 +49,11 @@ class Setting:
 
 
 def windows(setting: Setting) -> list[Player]:
-    """One student with shorter pasts, and with first frames that stay."""
-    window = setting.street.dynamics.model.window
-    plays = {f"window {count}": replace(PLAY, window=count) for count in (4, 6, 9, 16, window)}
-    plays |= {f"window 9, sink {count}": replace(PLAY, window=9, sink=count) for count in (1, 3)}
+    """One student as it ships: first with its whole past, then shorter ones, and first frames that stay."""
+    spec = load_spec(setting.student)
+    counts = (spec.sizes.window, 16, 9, 6, 4)
+    plays = {f"window {count}": replace(spec.play, window=count, sink=0) for count in counts}
+    plays |= {f"window 9, sink {count}": replace(spec.play, window=9, sink=count) for count in (1, 3)}
     return [Player(name=name, world=setting.student, play=play) for name, play in plays.items()]
 
 
@@ -156,7 +157,7 @@ def main() -> None:
         [SHORT, TWO_MINUTES],
         setting.out / "measured",
         base=SuiteConfig(world="", workers=given.workers),
-        against=players[-1].name if given.group == "window" else players[0].name,
+        against=players[0].name,
     )
     write_table(
         rows,

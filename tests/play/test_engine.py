@@ -357,8 +357,8 @@ def test_embedded_controls_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> No
 def test_writing_goes_behind_where_there_is_a_core_for_it(
     monkeypatch: pytest.MonkeyPatch, cores: int, overlap: str, threads: int
 ) -> None:
-    monkeypatch.setattr("paracosm.play.engine.count_cores", lambda: cores)
-    assert choose_overlap(EngineConfig()) == overlap
+    monkeypatch.setattr("paracosm.play.neural_base.count_cores", lambda: cores)
+    assert choose_overlap("auto") == overlap
     world = open_tiny(num_threads=0, overlap="auto")
     assert (world._behind is None) == (overlap == "none")
     assert world._networks._num_threads == threads  # pyright: ignore

@@ -228,9 +228,12 @@ def attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor]
     """
     entries = mask.shape[0]
     turned = q.transpose(-1, -2)
-    scores = torch.cat([cached[0] @ turned + mask[:, None], k @ turned], -2).softmax(-2)
+    alone = k.shape[-2] == 1  # hundreds of products of one row cost more calls than numbers
+    met = (k * q).sum(-1, keepdim=True) if alone else k @ turned
+    scores = torch.cat([cached[0] @ turned + mask[:, None], met], -2).softmax(-2)
     past, own = scores.split([entries, k.shape[-2]], -2)
-    return (cached[1] @ past + v.transpose(-1, -2) @ own).transpose(-1, -2)
+    new = v.transpose(-1, -2) * own if alone else v.transpose(-1, -2) @ own
+    return (cached[1] @ past + new).transpose(-1, -2)
 
 
 def project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,6 @@ import numpy as np
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
-from paracosm.core.figures import count_cores
 from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
@@ -43,6 +42,8 @@ from .neural_base import (
     NeuralBase,
     Overlap,
     check_knobs,
+    choose_overlap,
+    count_threads,
     describe,
     offer_levels,
     open_worker,
@@ -112,9 +113,8 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         self._spec = spec = load_spec(folder)
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
-        overlap = choose_overlap(config)
-        # What runs behind wants a core of its own: passes this small gain little from a second thread.
-        num_threads = config.num_threads or max(1, count_cores() // (2 if overlap == "behind" else 1))
+        overlap = choose_overlap(config.overlap)
+        num_threads = count_threads(config.num_threads, overlap)
         backend = open_backend(config.backend, folder, spec, num_threads, config.compile)
         settings = replace(
             spec.play,
@@ -322,13 +322,17 @@ def open_model_world(
             f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
         )
     if is_token_world(folder):
-        threads = (config or EngineConfig()).num_threads
-        return TokenWorld(folder, TokenEngineConfig(num_threads=threads), f"model:{name_or_path}")
+        return TokenWorld(folder, _for_tokens(config or EngineConfig()), f"model:{name_or_path}")
     if is_instruct_world(folder):
         return InstructWorld(folder, _for_instruct(config or EngineConfig()), f"model:{name_or_path}")
     if is_video_world(folder):
         return VideoWorld(folder, _for_video(config or EngineConfig()), f"model:{name_or_path}")
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
+
+
+def _for_tokens(config: EngineConfig) -> TokenEngineConfig:
+    """What of an engine's config a world of tokens takes."""
+    return TokenEngineConfig(num_threads=config.num_threads, overlap=config.overlap)
 
 
 def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
@@ -347,13 +351,6 @@ def _for_video(config: EngineConfig) -> VideoEngineConfig:
         overlap="none" if config.overlap == "auto" else config.overlap,
         compile=config.compile,
     )
-
-
-def choose_overlap(config: EngineConfig) -> Overlap:
-    """What "auto" means in this process."""
-    if config.overlap != "auto":
-        return config.overlap
-    return "behind" if count_cores() > 1 else "none"
 
 
 def _fresh_noise(seed: int, index: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:

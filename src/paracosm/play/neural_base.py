@@ -17,6 +17,7 @@ import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.figures import count_cores
 from paracosm.core.instruct_spec import InstructPlay
 from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.video_spec import VideoPlay
@@ -366,6 +367,21 @@ def check_knobs(levels: Sequence[float], guidance: float, num_threads: int) -> N
         raise ConfigError(f"guidance {guidance:g} is negative; use 1 for plain play or more to exaggerate")
     if num_threads < 0:
         raise ConfigError(f"num_threads {num_threads} is negative; use 0 for every core or a number")
+
+
+def choose_overlap(wanted: Overlap | Literal["auto"]) -> Overlap:
+    """What "auto" means in this process: behind where it may use two cores or more."""
+    if wanted != "auto":
+        return wanted
+    return "behind" if count_cores() > 1 else "none"
+
+
+def count_threads(wanted: int, overlap: Overlap) -> int:
+    """Threads of one pass; 0 takes the cores that this process may use, half of them with something behind.
+
+    What runs behind wants a core of its own: passes of small networks gain little from a second thread.
+    """
+    return wanted or max(1, count_cores() // (2 if overlap == "behind" else 1))
 
 
 def open_worker(overlap: Overlap) -> ThreadPoolExecutor | None:

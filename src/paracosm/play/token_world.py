@@ -23,7 +23,16 @@ from paracosm.core.token_spec import TokenWorldSpec, load_token_spec, load_token
 from paracosm.core.tuning import CacheAction, Dials, Tuning
 from paracosm.core.world_spec import WEIGHTS_FILE
 
-from .neural_base import PASSES, Moment, NeuralBase, describe
+from .neural_base import (
+    PASSES,
+    Moment,
+    NeuralBase,
+    Overlap,
+    choose_overlap,
+    count_threads,
+    describe,
+    open_worker,
+)
 from .weights import count_parameters
 
 
@@ -37,6 +46,9 @@ class TokenEngineConfig:
     """threads of a pass; 0 takes every core, or with torch leaves the process as it is"""
     num_passes: int = 0
     """passes a frame; 0 takes the world's own"""
+    overlap: Overlap | Literal["auto"] = "auto"
+    """behind: a frame is written to the cache while it is decoded and shown; the same bytes; auto: behind
+    where this process may use two cores or more; torch always writes first"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -79,7 +91,10 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         backend = _choose_backend(folder, spec, config)
         module = importlib.import_module(f"paracosm.play.backends.{backend}_tokens")
         self._sampler_class: Any = module.SamplerConfig
-        player: Any = module.open_player(folder, spec, config.num_threads)
+        overlap = choose_overlap(config.overlap)
+        # torch has one number of threads for the whole process, which is not ours to choose unasked
+        num_threads = config.num_threads if backend == "torch" else count_threads(config.num_threads, overlap)
+        player: Any = module.open_player(folder, spec, num_threads, open_worker(overlap))
         self._tokens: int = player.tokens
         weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
         parts = (spec.parts.tokenizer, spec.parts.dynamics)
@@ -126,6 +141,11 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         sampler = self._sampler_class(num_passes=self._settings, temperature=self._spec.temperature)
         image, networks = self._need_networks().next(action, draws, sampler, moment.networks)
         return image, replace(moment, networks=networks)
+
+    def _settle(self) -> None:
+        moment = self._moment
+        if moment is not None and self._networks is not None:
+            self._moment = replace(moment, networks=self._networks.settle(moment.networks))
 
     def _count_passes(self) -> int:
         return self._settings

@@ -44,8 +44,7 @@ class OnnxBackend:
         self._steps = {usual: step}
         self._opening = threading.Lock()
         # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
-        self._only_needed = onnxruntime.RunOptions()
-        self._only_needed.only_execute_path_to_fetches = True
+        self._only_needed = only_needed()
         self.encoder_state = _first_state(self._encode)
         self.decoder_state = _first_state(self._decode)
 
@@ -105,6 +104,13 @@ def session_options(num_threads: int) -> onnxruntime.SessionOptions:
     # Without it, sums of two byte products overflow quietly on processors that lack VNNI instructions.
     options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
+    return options
+
+
+def only_needed() -> onnxruntime.RunOptions:
+    """Return options of a run that leaves out what the outputs asked for do not need."""
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
     return options
 
 

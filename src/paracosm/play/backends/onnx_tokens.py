@@ -8,20 +8,20 @@ file does NOT know controls or worlds.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from paracosm.core.errors import DataError
-from paracosm.core.figures import count_cores
 from paracosm.core.token_spec import SIZES_NOTE, TokenWorldSpec
 from paracosm.models.mask_schedule import SamplerConfig, mask_levels
 from paracosm.models.rollout import next_frame
 
 from .array_masking import Filled, Masked, fill, remask
-from .onnx_backend import check_cache_order, open_graph, runtime_name
+from .onnx_backend import check_cache_order, only_needed, open_graph, runtime_name
 from .ring import Entry, Ring
 
 if TYPE_CHECKING:
@@ -49,14 +49,19 @@ class OnnxTokenState:
     """Everything that the next frame depends on, besides the seed; arrays are never written to.
 
     Attributes:
-        dynamics: frames of the past as the dynamics saw them.
+        dynamics: frames of the past as the dynamics saw them, or will have once the newest is written.
         decoder: frames of the past as the decoder saw them.
         index: of the next frame, counted from the first of the start.
     """
 
-    dynamics: Past
+    dynamics: Past | Future[Past]
     decoder: Past
     index: int
+
+    @property
+    def past(self) -> Past:
+        """Frames as the dynamics saw them; waits for the newest."""
+        return self.dynamics.result() if isinstance(self.dynamics, Future) else self.dynamics
 
 
 class Streamed:
@@ -72,6 +77,7 @@ class Streamed:
 
     def __init__(self, path: Path, num_threads: int) -> None:
         self._session: Any = open_graph(path, num_threads)
+        self._only_needed = only_needed()
         notes = self._session.get_modelmeta().custom_metadata_map
         if SIZES_NOTE not in notes:
             raise DataError(f"{path} says nothing of its cache; build the world again")
@@ -99,7 +105,7 @@ class Streamed:
 
     def look(self, inputs: dict[str, np.ndarray], place: dict[str, np.ndarray]) -> np.ndarray:
         """What the graph makes of a frame; the past stays as it is."""
-        return self._session.run([self._made], {**inputs, **place})[0]
+        return self._session.run([self._made], {**inputs, **place}, self._only_needed)[0]
 
     def write(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> tuple[np.ndarray, Past]:
         """What the graph makes of a frame, and the past that also holds it."""
@@ -110,7 +116,9 @@ class Streamed:
     def write_only(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> Past:
         """The past that also holds a frame."""
         place = self.place(index, past)
-        new = self._session.run(["new_keys", "new_values"], {**inputs, **place}) if place else []
+        new = []
+        if place:
+            new = self._session.run(["new_keys", "new_values"], {**inputs, **place}, self._only_needed)
         return self._keep(new, index, next(iter(inputs.values())), past)
 
     def _keep(self, new: list[np.ndarray], index: int, made_from: np.ndarray, past: Past) -> Past:
@@ -127,14 +135,17 @@ class OnnxTokenPlayer:
     Args:
         folder: the world's folder; its weights were checked against ``spec``.
         spec: its description.
-        num_threads: threads of one pass; 0 takes every core that this process may use.
+        num_threads: threads of one pass.
+        behind: writes a frame to the cache while it is decoded and shown; None writes it before.
 
     Raises:
         DataError: when a graph is missing or cannot be read.
     """
 
-    def __init__(self, folder: Path, spec: TokenWorldSpec, num_threads: int) -> None:
-        num_threads = num_threads or count_cores()
+    def __init__(
+        self, folder: Path, spec: TokenWorldSpec, num_threads: int, behind: ThreadPoolExecutor | None
+    ) -> None:
+        self._behind = behind
         tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
         self.runtime = runtime_name()
         self._encode = Streamed(tokenizer / "encode.onnx", num_threads)
@@ -150,7 +161,7 @@ class OnnxTokenPlayer:
         image = clip[-1]
         for index, (picture, action) in enumerate(zip(clip, actions, strict=True)):
             codes, seen = self._encode.write({"image": np.ascontiguousarray(picture)}, index, seen)
-            past = self._step.write_only({"codes": codes, **_told(action)}, index, state.dynamics)
+            past = self._step.write_only({"codes": codes, **_told(action)}, index, state.past)
             image, shown = self._decode.write({"codes": codes}, index, state.decoder)
             state = OnnxTokenState(dynamics=past, decoder=shown, index=index + 1)
         return image, state
@@ -159,27 +170,36 @@ class OnnxTokenPlayer:
         self, action: int, draws: np.ndarray, sampler: SamplerConfig, state: OnnxTokenState
     ) -> tuple[np.ndarray, OnnxTokenState]:
         """Make the next frame; see :meth:`.torch_tokens.TokenPlayer.next`."""
-        told, index = _told(action), state.index
+        told, index, past = _told(action), state.index, state.past
         # the past is the same for all passes of a frame
-        place = self._step.place(index, state.dynamics)
+        place = self._step.place(index, past)
 
         def denoise(x: Masked, level: float, control: object, cache: object) -> Filled:
             return fill(x, self._step.look({"codes": x.codes, **told}, place), sampler.temperature)
 
-        def write(clean: Filled, control: object, cache: object) -> Past:
-            return self._step.write_only({"codes": clean.codes, **told}, index, state.dynamics)
+        def write(clean: Filled, control: object, cache: object) -> Past | Future[Past]:
+            inputs = {"codes": clean.codes, **told}
+            if self._behind is None:
+                return self._step.write_only(inputs, index, past)
+            return self._behind.submit(self._step.write_only, inputs, index, past)
 
         begin = Masked.begin(self._mask_code, draws.reshape(len(draws), -1))
-        levels = mask_levels(len(draws))
-        clean, past = next_frame(denoise, write, begin, levels, None, None, renoise=remask(self._mask_code))
+        levels, renoise = mask_levels(len(draws)), remask(self._mask_code)
+        clean, written = next_frame(denoise, write, begin, levels, None, None, renoise=renoise)
         image, shown = self._decode.write({"codes": clean.codes}, index, state.decoder)
-        return image, OnnxTokenState(dynamics=past, decoder=shown, index=index + 1)
+        return image, OnnxTokenState(dynamics=written, decoder=shown, index=index + 1)
+
+    def settle(self, state: OnnxTokenState) -> OnnxTokenState:
+        """The same state with nothing still to be written."""
+        return replace(state, dynamics=state.past)
 
 
 def _told(action: int | None) -> dict[str, np.ndarray]:
     return {"action": np.array([action or 0], np.int64), "known": np.array([action is not None])}
 
 
-def open_player(folder: Path, spec: TokenWorldSpec, num_threads: int) -> OnnxTokenPlayer:
+def open_player(
+    folder: Path, spec: TokenWorldSpec, num_threads: int, behind: ThreadPoolExecutor | None
+) -> OnnxTokenPlayer:
     """Open the networks of a world."""
-    return OnnxTokenPlayer(folder, spec, num_threads)
+    return OnnxTokenPlayer(folder, spec, num_threads, behind)

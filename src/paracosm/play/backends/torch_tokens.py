@@ -95,6 +95,10 @@ class TokenPlayer:
         image, decoder = self._decode(codes, state.decoder)
         return image, TokenState(dynamics=cache, decoder=decoder)
 
+    def settle(self, state: TokenState) -> TokenState:
+        """The same state: nothing is ever left to be written."""
+        return state
+
     def _decode(self, codes: Tensor, cache: KVCache) -> tuple[np.ndarray, KVCache]:
         pixels, cache = self._tokenizer.decode_frame(codes, cache)
         return to_frames(pixels)[0, 0].numpy(), cache
@@ -104,6 +108,6 @@ class TokenPlayer:
         return vectors, torch.tensor([[action is not None]])
 
 
-def open_player(folder: Path, spec: TokenWorldSpec, num_threads: int) -> TokenPlayer:
-    """Open the networks of a world."""
+def open_player(folder: Path, spec: TokenWorldSpec, num_threads: int, behind: object) -> TokenPlayer:
+    """Open the networks of a world; here every frame is written before it is shown."""
     return TokenPlayer(folder, spec, num_threads)

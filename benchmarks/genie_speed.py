@@ -2,9 +2,9 @@
 
 On random weights of the recipe's sizes. Training: frames a second of each stage, and the share of this
 machine's own matrix product peak that its operations reach, in the number type that training takes here.
-Play: frames a second of the world as a player runs it, without torch, at several numbers of passes and
-threads; and, in torch, a frame with the past cached against the window run again at each pass, as other
-projects do it. All in processor time too, so that a busy machine does not count as a slow network.
+Play: frames a second of the world as a player runs it, without torch, at several numbers of passes, on every
+core and on one; and, in torch, a frame with the past cached against the window run again at each pass, as
+other projects do it. All in processor time too, so that a busy machine does not count as a slow network.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from paracosm.core.controls import Control
 from paracosm.core.figures import Figure, make_report, write_report
 from paracosm.core.rng import stream
+from paracosm.core.stats import percentiles
 from paracosm.core.token_spec import TokenStarts
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
@@ -51,10 +52,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=list(genie.RECIPES))
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=20, help="of play, for each number of passes")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of play")
+    parser.add_argument("--frames", type=int, default=100, help="of play, for each number of passes")
     parser.add_argument(
-        "--parts", nargs="+", choices=["training", "play", "cache"], default=["training", "play"]
+        "--parts", nargs="+", choices=["training", "play", "cache"], default=["training", "play", "cache"]
     )
     parser.add_argument("--compile", action="store_true", help="the repeated blocks, in training")
     parser.add_argument("--json", type=Path)
@@ -65,7 +65,7 @@ def main() -> None:
     if "training" in options.parts:
         figures |= training_figures(recipe, options.steps, options.compile)
     if "play" in options.parts:
-        figures |= play_figures(recipe, options.frames, options.threads)
+        figures |= play_figures(recipe, options.frames)
     if "cache" in options.parts:
         figures |= cache_figures(recipe, PASSES[-1])
     for name, figure in figures.items():
@@ -136,27 +136,37 @@ def make_step(name: str, config: object, compile_blocks: bool = False) -> tuple[
     return step, batch * frames
 
 
-def play_figures(recipe: GenieRecipe, frames: int, threads: Sequence[int]) -> dict[str, Figure]:
-    """Frames a second of the world as it is played, decoded pictures and sampling included."""
+def play_figures(recipe: GenieRecipe, frames: int) -> dict[str, Figure]:
+    """Frames a second of the world as it is played, decoded pictures and sampling included.
+
+    As it opens here, on every core that this process may use, and on one core alone.
+    """
     figures = {}
+    ways = {"": TokenEngineConfig(), ".one_core": TokenEngineConfig(num_threads=1, overlap="none")}
     with tempfile.TemporaryDirectory() as folder:
         build_random(recipe, Path(folder) / "world")
-        for count in threads:
-            world = TokenWorld(Path(folder) / "world", TokenEngineConfig(num_threads=count))
+        for way, config in ways.items():
+            world = TokenWorld(Path(folder) / "world", config)
             world.reset()
             for _ in range(WARM_UP):
                 world.step(Control(latent=0))
             for passes in PASSES:
                 world.set_passes(passes)
-                began, walled = time.process_time(), time.perf_counter()
+                began, taken = time.process_time(), []
                 for i in range(frames):
+                    asked = time.perf_counter()
                     world.step(Control(latent=i % 2))
-                wall, busy = (time.perf_counter() - walled), (time.process_time() - began)
-                name = f"play.passes_{passes}.threads_{count}"
-                figures[f"{name}.frames_per_second"] = Figure(value=frames / wall, unit="frames/s", n=frames)
-                figures[f"{name}.frames_per_processor_second"] = Figure(
-                    value=frames / busy, unit="frames/s", n=frames
-                )
+                    taken.append(time.perf_counter() - asked)
+                busy = time.process_time() - began
+                times = percentiles(1000 * np.array(taken), (50, 99))
+                name = f"play.passes_{passes}{way}"
+                rates = {"second": frames / sum(taken), "processor_second": frames / busy}
+                for unit, rate in rates.items():
+                    figures[f"{name}.frames_per_{unit}"] = Figure(value=rate, unit="frames/s", n=frames)
+                for at, value in times.items():
+                    figures[f"{name}.step_ms.{at}"] = Figure(
+                        value=value, unit="ms", n=frames, higher_is_better=False
+                    )
             world.close()
     return figures
 

@@ -38,6 +38,7 @@ from paracosm.recipes.cost import stage_cost
 from paracosm.recipes.genie import GenieRecipe
 from paracosm.train.optim import make_optimizer
 from paracosm.train.precision import autocast, choose_precision
+from paracosm.train.stages.latent_actions import latent_action_loss
 
 PEAK_SIDE = 1024
 """Side of the matrices whose product measures the peak."""
@@ -112,15 +113,22 @@ def make_step(name: str, config: object, compile_blocks: bool = False) -> tuple[
         def loss() -> Tensor:
             x = network(codes.masked_fill(mask, model.mask_code), actions, known, past)
             return nn.functional.cross_entropy(network.head(x[mask]).float(), codes[mask])
-    else:
-        network = TokenizerVQ(model) if name == "tokenizer" else LatentActions(model)
+    elif name == "tokenizer":
+        network = TokenizerVQ(model)
         blocks = [*network.encoder.blocks, *network.decoder.blocks]
-        seen = model if name == "tokenizer" else model.input
-        pixels = torch.rand(batch, frames, 3, seen.height, seen.width) * 2 - 1
+        pixels = torch.rand(batch, frames, 3, model.height, model.width) * 2 - 1
 
         def loss() -> Tensor:
             made, _, quantized = network(pixels)
-            return (made - pixels[:, -made.shape[1] :]).square().mean() + quantized.loss
+            return (made - pixels).square().mean() + quantized.loss
+    else:
+        network = LatentActions(model)
+        blocks = [*network.encoder.blocks, *network.decoder.blocks]
+        pixels = torch.rand(batch, frames, 3, model.input.height, model.input.width) * 2 - 1
+        draws, errors = torch.Generator().manual_seed(0), config.errors  # pyright: ignore
+
+        def loss() -> Tensor:
+            return latent_action_loss(network, pixels, draws, errors)[0]
 
     for block in blocks if compile_blocks else []:
         block.compile(dynamic=False)

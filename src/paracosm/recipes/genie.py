@@ -194,7 +194,13 @@ def small(run: Path) -> GenieRecipe:
         dynamics=stack(192, 4, 3, 64, 384),
     )
     optim = OptimConfig(learning_rate=1e-3, warmup_steps=100, ema_decay=0.995)
-    loop = LoopConfig(num_steps=1200, optim=replace(optim, decay_steps=400), num_threads=1)
+    loop = LoopConfig(
+        num_steps=1200,
+        optim=replace(optim, decay_steps=400),
+        num_threads=1,
+        # A quarter more speed in the dynamics, the stage that takes longest; less in the others.
+        compile="blocks",
+    )
     made = describe(
         run,
         sizes,

@@ -3,7 +3,8 @@
 Each group trains variants that differ in one thing, from the same recordings, seed and steps, and writes a
 table. What is trained stays trained and rows that are measured stay: the same command goes on. ``--finished
 RUN`` takes tokenizer and latent actions of a run of the same recipe and data wherever a variant does not
-change them, whole as they are; ``--steps`` then shortens the stages that are trained here.
+change them, whole as they are; ``--steps`` then shortens the stages that are trained here. ``--width`` takes
+a smaller dynamics, which sees several times the clips in the same time.
 
 - *latent_actions*: the latent action model sees pixels or codes (table 2 of the paper).
 - *tokenizers*: ViT, C-ViViT, ST-ViViT (table 3).
@@ -34,7 +35,7 @@ from paracosm.recipes.genie import GenieRecipe
 from paracosm.recipes.genie_stages import stack
 from paracosm.recipes.genie_street import on_recordings
 from paracosm.train.stages import encode_codes, latent_actions, maskgit, tokenizer_vq
-from paracosm.train.stages.maskgit import FinishedActions, RecordedControls
+from paracosm.train.stages.maskgit import FinishedActions, MaskGITStageConfig, RecordedControls
 
 from .genie_measures import (
     HeldOut,
@@ -76,13 +77,19 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, required=True, help="recordings to judge by")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=0, help="of every stage; 0 takes the recipe's")
+    parser.add_argument(
+        "--width", choices=list(WIDTHS), default="", help="of the dynamics; else the recipe's"
+    )
     parser.add_argument("--clips", type=int, default=64, help="held-out clips")
     parser.add_argument(
         "--finished", type=Path, help="run folder of the same recipe, trained on the same data"
     )
     given = parser.parse_args()
+    base = on_recordings(genie.RECIPES[given.recipe](given.out), given.data)
+    if given.width:
+        base = replace(base, dynamics=resized(base.dynamics, given.width))
     setting = Setting(
-        base=on_recordings(genie.RECIPES[given.recipe](given.out), given.data),
+        base=base,
         out=given.out,
         steps=given.steps,
         held_out=draw_held_out(given.held_out, given.clips),
@@ -90,7 +97,7 @@ def main() -> None:
     )
     table = Table(given.out, given.group)
     notes = GROUPS[given.group](setting, table)
-    command = f"python -m benchmarks.genie_claims {given.group} --recipe {given.recipe}"
+    command = f"python -m benchmarks.genie_claims {given.group} --recipe {given.recipe} --width {given.width}"
     print(table.write(command, steps=given.steps, **notes))
     for name, value in notes.items():
         print(f"{name}: {value}")
@@ -154,11 +161,18 @@ def compare_true_actions(setting: Setting, table: Table) -> dict[str, Any]:
 
 def compare_sizes(setting: Setting, table: Table) -> dict[str, Any]:
     """The loss against the parameters of the dynamics."""
-    for row, (width, depth, heads) in WIDTHS.items():
-        model = replace(setting.base.dynamics.model, stack=stack(width, depth, heads, 32, 2 * width))
-        recipe = arrange(setting, name=f"width_{row}", dynamics=replace(setting.base.dynamics, model=model))
+    for row in WIDTHS:
+        stage = resized(setting.base.dynamics, row)
+        name = "dynamics" if stage == setting.base.dynamics else f"width_{row}"
+        recipe = arrange(setting, name=name, dynamics=stage)
         table.add(f"width {row}", lambda recipe=recipe: loss_figures(setting, recipe))
     return _law(table, "parameters")
+
+
+def resized(stage: MaskGITStageConfig, row: str) -> MaskGITStageConfig:
+    """The stage of the dynamics with a network of a row of WIDTHS."""
+    width, depth, heads = WIDTHS[row]
+    return replace(stage, model=replace(stage.model, stack=stack(width, depth, heads, 32, 2 * width)))
 
 
 def compare_batches(setting: Setting, table: Table) -> dict[str, Any]:

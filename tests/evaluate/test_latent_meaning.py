@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paracosm.core.errors import DataError
-from paracosm.evaluate.latent_meaning import compare_purity, map_keys, measure_meaning
+from paracosm.evaluate.latent_meaning import compare_purity, map_chords, map_keys, measure_meaning
 
 
 def test_actions_that_are_the_controls_renamed_are_pure() -> None:
@@ -29,6 +29,13 @@ def test_a_key_takes_the_action_it_favours_and_not_the_commonest() -> None:
     actions = np.array([0] * 8 + [1, 1])
     keys = np.array([[False, True]] * 6 + [[True, False]] * 2 + [[True, False]] * 2)
     assert map_keys(actions, keys, ("jump", "left"), 3) == {"jump": 1, "left": 0}
+
+
+def test_a_chord_takes_the_action_of_the_steps_that_hold_exactly_it() -> None:
+    actions = np.array([0] * 8 + [1] * 6 + [2] * 5 + [3] * 3)
+    keys = np.array([[True, False]] * 8 + [[True, True]] * 6 + [[False, True]] * 5 + [[False, False]] * 3)
+    assert map_chords(actions, keys, ("right", "up"), 4) == {"right+up": 1}
+    assert map_chords(actions, keys, ("right", "up"), 4, least=7) == {}
 
 
 def test_labels_that_tell_nothing_are_refused() -> None:

@@ -106,12 +106,24 @@ def test_keys_stand_for_their_actions_and_nothing_for_the_idle_one(folder: Path)
     assert world.action(Control()) == 1
     assert world.action(Control(keys={"left"})) == 2
     assert world.action(Control(latent=0)) == 0
+    assert world.action(Control(keys={"left"}, latent=2)) == 2
     with pytest.raises(
-        ControlError, match=r"ask for the actions \[2, 3\] at once; this world takes one a step"
+        ControlError, match=r"ask for the actions \[0, 2\] at once; this world takes one a step"
     ):
-        world.action(Control(keys={"left", "right"}))
+        world.action(Control(keys={"left"}, latent=0))
     with pytest.raises(ControlError, match="latent 4 is not offered; this world has 4 latent actions"):
         world.action(Control(latent=4))
+
+
+def test_keys_held_together_take_the_action_of_their_chord_or_of_the_rarest_among_them(folder: Path) -> None:
+    spec = replace(
+        load_token_spec(folder), key_actions={"right": 3, "up": 0, "left": 2}, chord_actions={"right+up": 1}
+    )
+    assert spec.action_of({"up", "right"}) == 1
+    assert spec.action_of({"up", "left"}) == 2  # nobody labelled this one
+    assert spec.action_of({"up"}) == 0
+    with pytest.raises(ConfigError, match=r"right\+up is action 4 of 4; use 0 to 3"):
+        replace(spec, chord_actions={"right+up": 4})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ Folders written before the graphs play with torch. This file does NOT know how f
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,8 @@ FORMAT_VERSION = 2
 KIND = "tokens"
 ACTIONS_FOLDER = "actions"
 """Pictures of what each learnt action does, in a world's folder."""
+CHORD = "+"
+"""Joins the names of keys that are held together, in the order of ``key_actions``."""
 SIZES_NOTE = "sizes"
 """Under this name a graph carries what its player must know to keep its cache, as JSON."""
 
@@ -43,7 +46,7 @@ class TokenWorldSpec(SpecHead):
     idle_action: int
     """learnt action of a step at which the player chooses none: the commonest in the training data"""
     key_actions: dict[str, int]
-    """learnt action of each real key, where some labelled clips told; else empty"""
+    """learnt action of each real key, where some labelled clips told; else empty. Commoner keys first"""
     parts: WorldParts
     """the networks"""
     num_passes: int
@@ -52,6 +55,8 @@ class TokenWorldSpec(SpecHead):
     """of the sampling"""
     bindings: dict[str, str] = field(default_factory=dict)
     """W3C key codes of the real keys of ``key_actions``, e.g. {"ArrowLeft": "left"}"""
+    chord_actions: dict[str, int] = field(default_factory=dict)
+    """learnt action of real keys held together, e.g. {"right+up": 4}; of others the rarest key counts"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
@@ -60,12 +65,19 @@ class TokenWorldSpec(SpecHead):
             raise ConfigError(
                 f"{self.num_actions} latent action cannot tell two controls apart; use at least 2, e.g. 6"
             )
-        chosen = {"idle_action": self.idle_action, **self.key_actions}
+        chosen = {"idle_action": self.idle_action, **self.key_actions, **self.chord_actions}
         for name, action in chosen.items():
             if not 0 <= action < self.num_actions:
                 raise ConfigError(
                     f"{name} is action {action} of {self.num_actions}; use 0 to {self.num_actions - 1}"
                 )
+
+    def action_of(self, keys: Collection[str]) -> int:
+        """Learnt action of real keys held together; a chord that nobody labelled counts as its rarest key."""
+        held = [key for key in self.key_actions if key in keys]
+        if not held:
+            return self.idle_action
+        return self.chord_actions.get(CHORD.join(held), self.key_actions[held[-1]])
 
     @property
     def controls(self) -> ControlSpace:

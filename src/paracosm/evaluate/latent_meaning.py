@@ -14,6 +14,7 @@ import numpy as np
 from paracosm.core.errors import DataError
 from paracosm.core.rng import stream
 from paracosm.core.stats import BOOTSTRAP_DRAWS
+from paracosm.core.token_spec import CHORD
 
 from .intervals import percentile_interval
 
@@ -186,11 +187,40 @@ def map_keys(actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_ac
                 f'key "{name}" is held in {int(held.sum())} of {len(held)} labelled steps; '
                 "label some steps with it and some without"
             )
-        with_key, without = (
-            np.bincount(actions[part], minlength=num_actions) / part.sum() for part in (held, ~held)
-        )
-        chosen[name] = int((with_key - without).argmax())
+        chosen[name] = _goes_with(actions, held, num_actions)
     return chosen
+
+
+def map_chords(
+    actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_actions: int, least: int = 5
+) -> dict[str, int]:
+    """Choose for keys held together the learnt action that goes with exactly those most; as :func:`map_keys`.
+
+    Args:
+        actions: int (n,), the learnt action of each labelled step.
+        keys: bool (n, k), keys held at each of them.
+        names: the k keys.
+        num_actions: learnt actions there are.
+        least: labelled steps that a chord needs.
+
+    Returns:
+        Names joined by "+", in their order, to the action; chords seen too seldom are left out.
+    """
+    chosen = {}
+    for chord in np.unique(keys.astype(bool), axis=0):
+        held = (keys.astype(bool) == chord).all(1)
+        if chord.sum() > 1 and held.sum() >= least and not held.all():
+            told = [name for name, down in zip(names, chord, strict=True) if down]
+            chosen[CHORD.join(told)] = _goes_with(actions, held, num_actions)
+    return chosen
+
+
+def _goes_with(actions: np.ndarray, held: np.ndarray, num_actions: int) -> int:
+    """The action whose share where ``held`` exceeds its share elsewhere by most."""
+    inside, outside = (
+        np.bincount(actions[part], minlength=num_actions) / part.sum() for part in (held, ~held)
+    )
+    return int((inside - outside).argmax())
 
 
 def _rows(counts: np.ndarray) -> np.ndarray:

@@ -170,21 +170,21 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         return num_passes
 
     def action(self, control: Control) -> int:
-        """Learnt action that a control stands for: its own, that of its key, or the idle one.
+        """Learnt action that a control stands for: its own, that of its keys, or the idle one.
 
         Raises:
-            ControlError: when the control is not offered, or its keys stand for several actions.
+            ControlError: when the control is not offered, or its keys stand for another action than its own.
         """
         self._spec.controls.check(control)
-        wanted = {self._spec.key_actions[key] for key in control.keys}
-        if control.latent is not None:
-            wanted.add(control.latent)
-        if len(wanted) > 1:
+        told = self._spec.action_of(control.keys)
+        if control.latent is None:
+            return told
+        if control.keys and told != control.latent:
             raise ControlError(
                 f"keys {sorted(control.keys)} and latent {control.latent} ask for the actions "
-                f"{sorted(wanted)} at once; this world takes one a step"
+                f"{sorted({told, control.latent})} at once; this world takes one a step"
             )
-        return wanted.pop() if wanted else self._spec.idle_action
+        return control.latent
 
 
 def _choose_backend(

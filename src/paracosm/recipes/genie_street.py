@@ -24,7 +24,7 @@ from paracosm.data.clips import select_episodes
 from paracosm.data.format import DATASET_FILE
 from paracosm.data.reader import Dataset, EpisodeRef
 from paracosm.evaluate.action_strips import play_actions, strips
-from paracosm.evaluate.latent_meaning import map_keys
+from paracosm.evaluate.latent_meaning import map_chords, map_keys
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import LatentActions
 from paracosm.models.token_world import build_token_world
@@ -130,6 +130,8 @@ def draw_actions(world: Path, num_steps: int = 12) -> Path:
 def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int]:
     """Give a world the real keys of a few labelled steps: each key stands for one learnt action from then on.
 
+    So does each chord of keys that several of the steps hold.
+
     Args:
         recipe: made the world; its latent action model names the steps.
         world: folder of the world, whose world.json is written anew.
@@ -151,7 +153,8 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
         if count >= LABELLED_STEPS:
             break
     told, keys = np.concatenate(found)[:LABELLED_STEPS], np.concatenate(held)[:LABELLED_STEPS]
-    tried = [i for i in range(len(names)) if keys[:, i].any()]
+    common = np.argsort(-keys.sum(0), kind="stable").tolist()
+    tried = [i for i in common if keys[:, i].any()]
     if not tried:
         raise DataError(
             f"{labelled} has no key held in its first {len(told)} steps; "
@@ -160,9 +163,10 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
     if len(tried) < len(names):
         never = [name for i, name in enumerate(names) if i not in tried]
         logger.warning("keys %s stay without an action: no labelled step holds them", never)
-    chosen = map_keys(told, keys[:, tried], [names[i] for i in tried], actions.config.num_actions)
+    given = told, keys[:, tried], [names[i] for i in tried], actions.config.num_actions
+    chosen, chords = map_keys(*given), map_chords(*given)
     bindings = {code: key for code, key in dataset.info.controls.bindings.items() if key in chosen}
-    spec = replace(load_token_spec(world), key_actions=chosen, bindings=bindings)
+    spec = replace(load_token_spec(world), key_actions=chosen, chord_actions=chords, bindings=bindings)
     save_config(spec, world / "world.json")
     return chosen
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from paracosm.core.figures import hardware
+from paracosm.core.figures import commit, hardware
 from paracosm.core.rng import stream
 from paracosm.data.clips import control_rows
 from paracosm.data.pieces import FrameClips
@@ -222,7 +222,7 @@ class Table:
     def write(self, command: str, **notes: object) -> str:
         """Write OUT/NAME.json with the machine, and return the table as Markdown."""
         rows = list(self.rows.values())
-        document = {"command": command, "hardware": hardware(), **notes, "rows": rows}
+        document = {"command": command, "commit": commit(), "hardware": hardware(), **notes, "rows": rows}
         (self._out / f"{self._name}.json").write_text(json.dumps(document, indent=1) + "\n")
         columns = list(dict.fromkeys(name for row in rows for name in row))
         lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]

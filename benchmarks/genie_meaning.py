@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from paracosm.data.reader import Dataset
 from paracosm.evaluate.case_set import SETS
 from paracosm.evaluate.control import HELD
 from paracosm.evaluate.latent_meaning import Meaning, compare_purity, count_pairs, measure_meaning
+from paracosm.evaluate.targets import LEARNT_ACTIONS
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.inverse_dynamics import FRAMES_AFTER, FRAMES_BEFORE, InverseDynamics
 from paracosm.models.latent_actions import LatentActions
@@ -46,12 +46,6 @@ from .genie_measures import HORIZON, Networks, action_margins, delta_scores, dra
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 SAMPLER = SamplerConfig(num_passes=4, temperature=1.0)
 """Of the dreams, as the recipe's worlds are played."""
-BARS: Mapping[str, tuple[float, str]] = {
-    "learnt_actions.purity_share_of_reader": (0.8, ">="),
-    f"learnt_actions.delta_psnr_db@{HORIZON}": (1.0, ">"),
-    "learnt_actions.action_margin@1": (0.0, ">"),
-}
-"""What a world of learnt actions must reach."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +80,9 @@ def main() -> None:
     figures |= dream_figures(networks, given.held_out, given.clips)
     report = make_report(f"python -m benchmarks.genie_meaning {given.run}", figures, seeds=(0,))
     print(show_report(report))
-    for name, (bar, sign) in BARS.items():
-        print(f"{name}: bar {sign} {bar:g}: {judge(figures[name], bar, sign)}")
+    for target in LEARNT_ACTIONS:
+        if target.figure in figures:
+            print(f"{target}: {'met' if target.meets(figures) else 'missed'}")
     if given.map:
         Image.fromarray(draw_map(meaning, names)).save(given.map)
     if given.json:
@@ -315,14 +310,6 @@ def dream_figures(trained: Trained, held_out: Path, clips: int) -> dict[str, Fig
             estimate(margins > 0), "share", anchors=anchors
         )
     return figures
-
-
-def judge(figure: Figure, bar: float, sign: str) -> str:
-    """Whether a figure reaches its bar."""
-    if figure.value is None:
-        return f"not computed ({figure.reason})"
-    met = figure.value > bar if sign == ">" else figure.value >= bar
-    return f"{figure.value:.4g} {'met' if met else 'missed'}"
 
 
 if __name__ == "__main__":

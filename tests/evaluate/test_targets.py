@@ -9,6 +9,13 @@ def test_a_target_is_met_within_its_bounds_ends_included() -> None:
     assert str(target) == "fidelity.sharpness_share@16 >= 0.8 and <= 1.25"
 
 
+def test_a_bound_that_is_not_enough_itself_leaves_a_blind_world_outside() -> None:
+    target = Target(figure="learnt_actions.action_margin@1", above=0.0)
+    met = [target.meets({target.figure: Figure(value=value)}) for value in (-1.0, 0.0, 0.1)]
+    assert met == [False, False, True]
+    assert str(target) == "learnt_actions.action_margin@1 > 0"
+
+
 def test_a_figure_that_was_not_computed_meets_no_target() -> None:
     target = Target(figure="engine.cost_ratio@10000", most=1.2)
     assert not target.meets({})

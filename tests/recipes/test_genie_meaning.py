@@ -11,14 +11,13 @@ import torch
 
 from benchmarks.genie_effects import NOT_ASKED, ask_step, key_sets, label_effects, name_keys
 from benchmarks.genie_map import CELL, draw_map
-from benchmarks.genie_meaning import Steps, find_run, judge, purity_figures
+from benchmarks.genie_meaning import Steps, find_run, purity_figures
 from benchmarks.genie_measures import HORIZON, START, HeldOut, Networks, action_margins
 from paracosm.collect.games.counting import CountingConfig, CountingWorld
 from paracosm.collect.policies import StickyRandom
 from paracosm.collect.record import RecordConfig, record
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import DataError
-from paracosm.core.figures import Figure
 from paracosm.core.world import Frame, Snapshot, World, WorldInfo
 from paracosm.data.reader import Dataset
 from paracosm.models.mask_schedule import SamplerConfig
@@ -207,11 +206,6 @@ def test_purity_leaves_steps_without_effect_out_and_stands_beside_the_reader(tmp
     assert picture.shape == (5 * CELL[1], 5 * CELL[0], 3)
     cells = [picture[(i + 1) * CELL[1] + 2, (j + 1) * CELL[0] + 2] for i, j in ((0, 0), (0, 1))]
     assert cells[0].sum() < cells[1].sum() == 3 * 255
-
-
-def test_bars_are_judged_by_their_sign() -> None:
-    assert judge(Figure(value=0.8), 0.8, ">=") == "0.8 met"
-    assert judge(Figure(value=0.0), 0.0, ">") == "0 missed"
 
 
 def test_a_world_without_its_latent_action_model_is_refused(tmp_path: Path) -> None:

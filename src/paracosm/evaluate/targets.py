@@ -19,22 +19,28 @@ class Target:
         figure: its name.
         least: smallest value allowed, None for no lower bound.
         most: largest value allowed, None for no upper bound.
+        above: value that itself is not enough, None for no such bound.
     """
 
     figure: str
     least: float | None = None
     most: float | None = None
+    above: float | None = None
 
     def meets(self, figures: Mapping[str, Figure]) -> bool:
         """Tell whether the figure was computed and keeps the bound."""
         figure = figures.get(self.figure)
         if figure is None or figure.value is None:
             return False
-        above = self.least is None or figure.value >= self.least
-        return above and (self.most is None or figure.value <= self.most)
+        return (
+            (self.least is None or figure.value >= self.least)
+            and (self.above is None or figure.value > self.above)
+            and (self.most is None or figure.value <= self.most)
+        )
 
     def __str__(self) -> str:
         bounds = [f">= {self.least:g}"] if self.least is not None else []
+        bounds += [f"> {self.above:g}"] if self.above is not None else []
         bounds += [f"<= {self.most:g}"] if self.most is not None else []
         return f"{self.figure} {' and '.join(bounds)}"
 
@@ -56,6 +62,14 @@ COMMON = (
     Target(figure="determinism.branch", least=1.0),
 )
 """Every bundled world. The upper bound of sharpness keeps noise from passing as detail."""
+
+LEARNT_ACTIONS = (
+    Target(figure="learnt_actions.purity_share_of_reader", least=0.8),
+    Target(figure="learnt_actions.delta_psnr_db@4", above=1.0),
+    Target(figure="learnt_actions.action_margin@1", above=0.0),
+    Target(figure="engine.frames_per_second", least=25.0),
+)
+"""A world whose actions were found by watching; one that is blind to them has a margin of exactly 0."""
 
 TARGETS: Mapping[str, Sequence[Target]] = {
     "game:doom": (

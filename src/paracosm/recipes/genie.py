@@ -176,7 +176,7 @@ def small(run: Path) -> GenieRecipe:
 
     Unlike the paper, for two slow cores: 64 tokens a frame, actions before the dynamics and not beside it, a
     clean corrupted past in training, and latent actions of their own kind (see ``_for_two_cores``).
-    Sizes and steps share about two hours of one core between the stages: a dynamics of about two million
+    Sizes and steps share about three hours of one core between the stages: a dynamics of about two million
     parameters is what so few tokens can fill, and it fills in a frame four times within its turn of play.
     """
     tokens, actions = stack(256, 2, 2, 64, 512), stack(256, 2, 2, 64, 512)
@@ -207,7 +207,7 @@ def small(run: Path) -> GenieRecipe:
         data=run / "data" / "train",
         tokenizer_loop=loop,
         actions_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=350)),
-        dynamics_loop=replace(loop, num_steps=1600, optim=replace(optim, decay_steps=500)),
+        dynamics_loop=replace(loop, num_steps=3100, optim=replace(optim, decay_steps=1500)),
         batches=(4, 64, 4),
     )
     return GenieRecipe(

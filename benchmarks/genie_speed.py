@@ -194,7 +194,7 @@ def build_random(recipe: GenieRecipe, folder: Path) -> None:
         fps=15.0,
         idle_action=0,
         sampler=recipe.sampler,
-        storage="float16",
+        storage="int8",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, ControlError, DataError, WorldError
@@ -18,7 +19,9 @@ from paracosm.core.rng import stream
 from paracosm.core.token_spec import TokenStarts, action_picture, load_token_spec
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.mask_schedule import SamplerConfig
+from paracosm.models.token_step import CodesStep, empty_place
 from paracosm.models.token_world import build_token_world
+from paracosm.play.backends.onnx_backend import open_graph
 from paracosm.play.connection import describe
 from paracosm.play.engine import open_model_world
 from paracosm.play.token_world import TokenEngineConfig, TokenWorld
@@ -149,6 +152,22 @@ def test_with_and_without_torch_the_same_tokens_are_made(
         worlds[0].restore(state)
         again.append(np.stack([worlds[0].step(control).image for control in SCRIPT]))
     assert np.array_equal(*again)
+
+
+def test_a_world_stored_in_bytes_multiplies_them_as_torch_does(tmp_path: Path) -> None:
+    folder = build(tmp_path / "world", storage="int8")
+    dynamics = MaskGITDynamics.load(folder / "dynamics")
+    step = CodesStep(dynamics, "int8").eval()
+    codes = torch.randint(dynamics.config.mask_code, (dynamics.config.tokens_per_frame,))
+    told = {"codes": codes, "action": torch.tensor([1]), "known": torch.tensor([True])}
+    place = empty_place(dynamics.stack)
+    with torch.no_grad():
+        expected = step(*told.values(), *place.values())[0].numpy()
+    session = open_graph(folder / "dynamics" / "step.onnx", 1)
+    given = {name: value.numpy() for name, value in {**told, **place}.items()}
+    made = session.run(["logits"], given)[0]
+    np.testing.assert_allclose(made, expected, atol=0.02 * np.abs(expected).max())
+    assert play(TokenWorld(folder), SCRIPT).std() > 0
 
 
 def test_a_world_without_graphs_plays_with_torch_and_says_so(folder: Path, tmp_path: Path) -> None:

@@ -142,15 +142,25 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
     ]
 
 
-def token_graphs(tokenizer: TokenizerVQ, dynamics: MaskGITDynamics) -> tuple[list[Graph], list[Graph]]:
-    """Graphs of a world of tokens: those of its tokenizer, and the one pass of its dynamics."""
+def token_graphs(
+    tokenizer: TokenizerVQ, dynamics: MaskGITDynamics, arithmetic: Arithmetic = "float32"
+) -> tuple[list[Graph], list[Graph]]:
+    """Graphs of a world of tokens: those of its tokenizer, and the one pass of its dynamics.
+
+    Args:
+        tokenizer: multiplies in floating point, so that codes stay what they were in training.
+        dynamics: the network of the pass.
+        arithmetic: how the pass multiplies; int8 for weights that will lie beside it as int8.
+    """
     config = tokenizer.config
     image = torch.zeros(config.height, config.width, 3, dtype=torch.uint8)
     codes = torch.zeros(config.tokens_per_frame, dtype=torch.int64)
     told = {"codes": codes, "action": torch.zeros(1, dtype=torch.int64), "known": torch.tensor([True])}
     encode = _token_graph("encode", EncodeCodes(tokenizer), "tokenizer", {"image": image}, "codes_found")
     decode = _token_graph("decode", DecodeCodes(tokenizer), "tokenizer", {"codes": codes}, "image_made")
-    return [encode, decode], [_token_graph("step", CodesStep(dynamics), "dynamics", told, "logits")]
+    return [encode, decode], [
+        _token_graph("step", CodesStep(dynamics, arithmetic), "dynamics", told, "logits")
+    ]
 
 
 def _token_graph(

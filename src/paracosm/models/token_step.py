@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paracosm.core.world_spec import Arithmetic
 from paracosm.nn.patch import from_patches, pad_to_patches, to_patches
 from paracosm.nn.quantize import VectorQuantizer
 from paracosm.nn.rope import axis_frequencies, axis_widths
 from paracosm.nn.space_time import SpaceTimeBlock
 from paracosm.nn.stack import SpaceTimeStack
 
-from .byte_product import float_product
+from .byte_product import Product, byte_product, float_product
 from .dynamics_maskgit import MaskGITDynamics
 from .frame_step import EMPTY, attend_picture, feed, normalise, run_block
 from .pixels import to_frames, to_pixels
@@ -35,10 +36,12 @@ class StackStep(nn.Module):
 
     Args:
         stack: whose weights are used, not copied.
+        product: how matrices are multiplied.
     """
 
-    def __init__(self, stack: SpaceTimeStack) -> None:
+    def __init__(self, stack: SpaceTimeStack, product: Product = float_product) -> None:
         super().__init__()
+        self._product = product
         # in a list, so that each weight keeps the one name under which the network stores it
         self._stack = [stack]
         cos, sin = stack.positions(torch.zeros(1))
@@ -71,15 +74,15 @@ class StackStep(nn.Module):
         table = self._table(x.shape[0], place)
         if not place:
             for block in blocks:
-                x = attend_picture(block, x, (), table, float_product)
-                x = feed(block, x, (), float_product)
+                x = attend_picture(block, x, (), table, self._product)
+                x = feed(block, x, (), self._product)
             return normalise(x, self.stack.norm.gain), ()
         mask, cache = place[1], place[2:]
         keys, values = [], []
         for i, block in enumerate(blocks):
             cached = cache[i], cache[len(blocks) + i]
             parts = () if condition is None else _parts(block, condition)
-            x, k, v = run_block(block, x, parts, table, mask, cached, float_product)
+            x, k, v = run_block(block, x, parts, table, mask, cached, self._product)
             keys.append(k)
             values.append(v)
         return normalise(x, self.stack.norm.gain), (torch.cat(keys), torch.cat(values))
@@ -173,11 +176,13 @@ class CodesStep(nn.Module):
 
     Args:
         dynamics: whose weights are used, not copied.
+        arithmetic: how the matrices of the layers are multiplied; int8 wants weights that were stored so.
     """
 
-    def __init__(self, dynamics: MaskGITDynamics) -> None:
+    def __init__(self, dynamics: MaskGITDynamics, arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
-        self.dynamics, self.run = dynamics, StackStep(dynamics.stack)
+        product = byte_product if arithmetic == "int8" else float_product
+        self.dynamics, self.run = dynamics, StackStep(dynamics.stack, product)
 
     def forward(self, codes: Tensor, action: Tensor, known: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
         """Predict the codes of a frame.

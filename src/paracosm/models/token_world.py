@@ -74,7 +74,8 @@ def build_token_world(
         idle_action: learnt action of a step at which the player chooses none.
         sampler: passes and temperature.
         key_actions: learnt action of each real key, where known.
-        storage: number type of the stored weights.
+        storage: number type of the stored weights; int8 is of the dynamics alone, which then also multiplies
+            in bytes without torch, and leaves the tokenizer at float16.
 
     Returns:
         What world.json now holds.
@@ -87,10 +88,12 @@ def build_token_world(
     check_fit(tokenizer, dynamics, dynamics.config.num_actions)
     with whole_folder(folder) as partial:
         parts = {}
-        for part, model in (("tokenizer", tokenizer), ("dynamics", dynamics)):
-            model.save(partial / part, storage)
+        tokenizer.save(partial / "tokenizer", "float16" if storage == "int8" else storage)
+        dynamics.save(partial / "dynamics", storage)
+        for part in ("tokenizer", "dynamics"):
             parts[part] = Part(folder=part, weights=weights_hash(partial / part))
-        for part, graphs in zip(parts, token_graphs(tokenizer, dynamics), strict=True):
+        arithmetic = "int8" if storage == "int8" else "float32"
+        for part, graphs in zip(parts, token_graphs(tokenizer, dynamics, arithmetic), strict=True):
             export_graphs(graphs, partial / part)
         spec = TokenWorldSpec(
             kind="tokens",

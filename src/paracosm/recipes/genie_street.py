@@ -100,7 +100,7 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
         fps=dataset.info.fps,
         idle_action=int(np.bincount(found).argmax()),
         sampler=recipe.sampler,
-        storage="float16",
+        storage="int8",
     )
     return out
 

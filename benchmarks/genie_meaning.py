@@ -33,9 +33,8 @@ from paracosm.evaluate.targets import LEARNT_ACTIONS
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.inverse_dynamics import FRAMES_AFTER, FRAMES_BEFORE, InverseDynamics
 from paracosm.models.latent_actions import LatentActions
-from paracosm.models.mask_schedule import SamplerConfig
 from paracosm.models.tokenizer_vq import TokenizerVQ
-from paracosm.recipes import coinrun
+from paracosm.recipes import coinrun, genie
 from paracosm.train.stages.maskgit import infer_actions
 from paracosm.worlds import make_policy, open_world
 
@@ -44,7 +43,7 @@ from .genie_map import draw_map
 from .genie_measures import HORIZON, Networks, action_margins, delta_scores, draw_held_out
 
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
-SAMPLER = SamplerConfig(num_passes=4, temperature=1.0)
+SAMPLER = genie.small(Path()).sampler
 """Of the dreams, as the recipe's worlds are played."""
 
 

@@ -215,7 +215,7 @@ def small(run: Path) -> GenieRecipe:
         description="A neural CoinRun under eight actions that were found by watching; it never saw a key.",
         recordings=coinrun.recordings(run),
         games=dict.fromkeys(coinrun.recordings(run), coinrun.game()),
-        # A small dynamics is unsure of much: at temperature 1 its pictures are strewn with patches of nothing.
+        # A small dynamics is unsure of much: at temperature 1 its pictures are strewn with wrong patches.
         sampler=SamplerConfig(num_passes=4, temperature=0.5),
         **_for_two_cores(made),
     )

@@ -61,5 +61,6 @@ class _ByteProduct(torch.autograd.Function):
     @staticmethod
     def symbolic(g: Any, x: Any, weight: Any) -> Any:
         turned = g.op("Transpose", weight, perm_i=[1, 0])
-        rows, columns = x.type().sizes()[0], weight.type().sizes()[0]
-        return g.op(f"com.microsoft::{BYTE_PRODUCT}", x, turned).setType(x.type().with_sizes([rows, columns]))
+        sizes = x.type().sizes()  # the exporter loses track of shapes behind some operators
+        shape = [sizes[0] if sizes else None, weight.type().sizes()[0]]
+        return g.op(f"com.microsoft::{BYTE_PRODUCT}", x, turned).setType(x.type().with_sizes(shape))

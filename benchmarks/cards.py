@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paracosm.core.figures import Figure, Report, read_report
-from paracosm.evaluate.targets import LEARNT_ACTIONS, TARGETS, Target
+from paracosm.evaluate.targets import TARGETS, Target
 from paracosm.zoo import bundled_worlds
 
 FOLDER = Path(__file__).parent
@@ -30,8 +30,6 @@ REPORTS: Mapping[str, Sequence[str]] = {
 }
 """The stored reports of each bundled world, in the order in which they are shown; of a figure that several
 have the last's stands: of all cases rather than of half."""
-LEARNT_TARGETS: Mapping[str, Sequence[Target]] = {"coinrun-latent": LEARNT_ACTIONS}
-"""Bars of worlds whose actions were found by watching; the others have those of their game."""
 RESULTS = ROOT / "docs" / "results.md"
 """Page of every report."""
 HEADLINES: Mapping[str, str] = {
@@ -146,7 +144,7 @@ def main() -> None:
 
 
 def _targets(world: str) -> dict[str, Target]:
-    targets = LEARNT_TARGETS.get(world) or TARGETS.get(f"game:{world}", ())
+    targets: Sequence[Target] = TARGETS.get(f"game:{world}", ())
     return {target.figure: target for target in targets}
 
 

@@ -5,7 +5,7 @@ held; where the hand of the arm is in a dreamt picture is read by a linear reade
 training recordings, whose pictures come with the simulator's own answer. An action goes the *same way* from
 a start when its displacement makes an angle below 90 degrees with the action's mean displacement from all
 *other* starts. Beside it stand displacements whose actions were shuffled within each start (no control), and
-the simulator under its own six commands from the same moments, read by the same reader and told by itself.
+the simulator under its own six commands from the same moments, as it tells them itself, without the reader.
 
 Source: Genie 2402.15391, section 3.2: the same latent action on a robot has the same meaning from everywhere.
 """

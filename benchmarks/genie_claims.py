@@ -104,13 +104,13 @@ def main() -> None:
 
 
 def compare_latent_actions(setting: Setting, table: Table) -> dict[str, Any]:
-    """Pixels against codes."""
-    base = arrange(setting)
-    tokenizer = base.tokenizer.model
+    """Pixels against codes; both are trained here, for the same steps."""
+    pixels = arrange(setting, name="pixels", actions="latent_actions_pixels")
+    tokenizer, base = pixels.tokenizer.model, setting.base.latent_actions
     sees = CodeInput(rows=tokenizer.rows, columns=tokenizer.columns, num_codes=tokenizer.num_codes)
-    model = replace(base.latent_actions.model, input=sees, draws="frame")
-    stage = replace(base.latent_actions, model=model, tokenizer=base.dynamics.tokenizer, errors="batch")
-    table.add("pixels", lambda: play_figures(setting, base))
+    model = replace(base.model, input=sees, draws="frame")
+    stage = replace(base, model=model, tokenizer=pixels.dynamics.tokenizer, errors="batch")
+    table.add("pixels", lambda: play_figures(setting, pixels))
     codes = arrange(setting, name="codes", actions="latent_actions_codes", latent_actions=stage)
     table.add("codes", lambda: play_figures(setting, codes))
     return {}

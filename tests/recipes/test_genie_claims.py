@@ -71,7 +71,8 @@ def test_figures_of_random_networks_are_finite_and_repeat_themselves() -> None:
 
 def test_variants_share_what_they_do_not_change(tmp_path: Path) -> None:
     base = genie.small(tmp_path)
-    setting = genie_claims.Setting(base=base, out=tmp_path, steps=9, held_out=None, finished=None)  # type: ignore[arg-type]
+    none = HeldOut(pixels=torch.zeros(0), controls=torch.zeros(0))
+    setting = genie_claims.Setting(base=base, out=tmp_path, steps=9, held_out=none)
     shared, film = genie_claims.arrange(setting), genie_claims.arrange(setting, name="film")
     assert shared.tokenizer == film.tokenizer
     assert (shared.tokenizer.run, shared.tokenizer.loop.num_steps) == (tmp_path / "tokenizer", 9)

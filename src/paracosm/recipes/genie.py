@@ -198,7 +198,7 @@ def small(run: Path) -> GenieRecipe:
         num_steps=1200,
         optim=replace(optim, decay_steps=400),
         num_threads=1,
-        # A quarter more speed in the dynamics, the stage that takes longest; less in the others.
+        # Worth most in the dynamics, the stage that takes longest.
         compile="blocks",
     )
     made = describe(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.run_dir import RunDir
 from paracosm.data.reader import Dataset
+from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.latent_actions import CodeInput, LatentActions, PixelInput
 from paracosm.models.pixels import to_pixels
 from paracosm.models.tokenizer_vq import TokenizerVQ
@@ -172,7 +174,9 @@ def test_actions_of_several_steps_are_as_many_and_in_pieces_the_same(
 def test_in_parallel_no_gradient_of_the_dynamics_reaches_the_latent_actions(
     walked: GenieRecipe, past: str
 ) -> None:
-    config = replace(walked.dynamics, actions=ParallelActions(model=walked.latent_actions.model), past=past)
+    config = replace(
+        walked.dynamics, actions=ParallelActions(model=walked.latent_actions.model), past=past, own_past=0.0
+    )
     stage = MaskGITStage(config)
     loss, metrics = stage.loss(0, 0, torch.Generator().manual_seed(0))
     dynamics_only = metrics["cross_entropy"]
@@ -190,6 +194,36 @@ def test_in_parallel_no_gradient_of_the_dynamics_reaches_the_latent_actions(
     expected = [p.grad for p in model.parameters() if p.grad is not None]
     for one, two in zip(found, expected, strict=True):
         torch.testing.assert_close(one, two)
+
+
+def test_a_past_of_own_guesses_differs_where_tokens_were_masked_and_nowhere_before_its_step(
+    walked: GenieRecipe,
+) -> None:
+    config = replace(walked.dynamics, corruption=0.0, own_past=1.0, own_past_from=1)
+    stage = MaskGITStage(config)
+    dynamics = cast("MaskGITDynamics", stage.networks["dynamics"])
+    seen: list[tuple[torch.Tensor, ...]] = []
+    handle = dynamics.register_forward_hook(lambda _, given, __: seen.append(given))
+    stage.loss(0, 0, torch.Generator().manual_seed(0))
+    assert len(seen) == 1
+    codes, _, _ = stage.batch(0, 0, config.batch_size)
+    assert torch.equal(seen[0][3], codes)
+    stage.loss(1, 0, torch.Generator().manual_seed(0))
+    handle.remove()
+    codes, _, _ = stage.batch(1, 0, config.batch_size)
+    (masked, _, _, first), (again, _, _, past) = seen[1:]
+    assert torch.equal(first, codes)
+    assert torch.equal(masked, again)
+    changed = past != codes
+    assert changed.any()
+    assert (masked[changed] == config.model.mask_code).all()
+
+
+def test_a_past_of_own_guesses_needs_a_clean_past(walked: GenieRecipe) -> None:
+    with pytest.raises(ConfigError, match=r'own_past 0.5 with past="masked".*past="clean"'):
+        replace(walked.dynamics, past="masked", own_past=0.5)
+    with pytest.raises(ConfigError, match="own_past 2"):
+        replace(walked.dynamics, own_past=2.0)
 
 
 def test_the_dynamics_learns_the_codes_of_its_episodes(walked: GenieRecipe, tmp_path: Path) -> None:

@@ -47,10 +47,31 @@ def corrupt(codes: Codes, num_codes: int, largest: float, generator: torch.Gener
 
     A past with mistakes in training keeps long play from drifting.
     """
+    other = torch.randint(num_codes, codes.shape, generator=generator)
+    return mix(codes, other.to(codes.device), largest, generator)
+
+
+def mix(codes: Codes, others: Codes, largest: float, generator: torch.Generator) -> Codes:
+    """Take tokens from ``others``, at a rate drawn uniformly from 0 to ``largest``, once a clip."""
     rate = largest * torch.rand(codes.shape[0], 1, 1, generator=generator)
     hit = torch.rand(codes.shape, generator=generator) < rate
-    other = torch.randint(num_codes, codes.shape, generator=generator)
-    return torch.where(hit.to(codes.device), other.to(codes.device), codes)
+    return torch.where(hit.to(codes.device), others, codes)
+
+
+def draw_codes(logits: Tensor, draws: Tensor) -> Codes:
+    """Draw a code of each token by inversion: one uniform number a token, so that noise is small and portable.
+
+    Args:
+        logits: float32 (..., codes).
+        draws: (...), uniform in [0, 1).
+
+    Returns:
+        int64 (...).
+    """
+    cumulative = torch.softmax(logits, -1).cumsum(-1)
+    target = draws[..., None] * cumulative[..., -1:]
+    found = torch.searchsorted(cumulative, target, right=True)[..., 0]
+    return found.clamp_max(logits.shape[-1] - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +119,7 @@ def fill(frame: MaskedFrame, logits: Tensor, temperature: float) -> FilledFrame:
     """
     logits = logits.float()
     if temperature > 0:
-        # By inversion: one uniform number a token instead of one a code, so that noise is small and portable.
-        cumulative = torch.softmax(logits / temperature, -1).cumsum(-1)
-        target = frame.draws[0][..., None] * cumulative[..., -1:]
-        made = torch.searchsorted(cumulative, target, right=True)[..., 0].clamp_max(logits.shape[-1] - 1)
+        made = draw_codes(logits / temperature, frame.draws[0])
     else:
         made = logits.argmax(-1)
     # Always at temperature 1: a confidence sharpened by a schedule saturates, and masks then go by index.

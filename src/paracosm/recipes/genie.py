@@ -366,6 +366,7 @@ def shorten(recipe: GenieRecipe) -> GenieRecipe:
             model=replace(recipe.dynamics.model, stack=replace(toy, depth=2)),
             loop=_shorten(recipe.dynamics.loop, 120),
             batch_size=8,
+            own_past_from=60,
         ),
     )
 
@@ -394,6 +395,8 @@ def _for_two_cores(made: dict[str, Any]) -> dict[str, Any]:
             actions=FinishedActions(model=made["run"] / "latent_actions" / "latent_actions"),
             past="clean",
             corruption=0.2,
+            own_past=1.0,
+            own_past_from=3100,
             preview_sampler=SamplerConfig(num_passes=4),
         ),
     }

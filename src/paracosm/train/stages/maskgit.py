@@ -4,7 +4,8 @@ Actions come from a finished latent action model, from one that is trained besid
 as in the paper (no gradient of the dynamics reaches it), or from recorded controls. This file does NOT know
 play.
 
-Source: Genie 2402.15391, section 2.1; clean past: this project; corrupted past: 1xgpt, genie/config.py.
+Source: Genie 2402.15391, section 2.1; clean past: this project; corrupted past: 1xgpt, genie/config.py; past of
+own guesses: scheduled sampling in two parallel passes, 1906.07651.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from paracosm.models.dynamics_flow import shift_controls
 from paracosm.models.dynamics_maskgit import MaskGITDynamics, MaskGITDynamicsConfig
 from paracosm.models.latent_actions import CodeInput, LatentActions, LatentActionsConfig, repeat_last
 from paracosm.models.mask_schedule import SamplerConfig
-from paracosm.models.masking import corrupt, draw_mask
+from paracosm.models.masking import corrupt, draw_codes, draw_mask, mix
 from paracosm.models.pixels import to_frames, to_pixels
 from paracosm.models.token_rollout import dream_codes
 from paracosm.models.tokenizer_vq import TokenizerVQ
@@ -110,8 +111,21 @@ class MaskGITStageConfig:
     """smallest and largest share of masked tokens, drawn once a clip"""
     corruption: float = 0.0
     """largest share of wrong tokens in a clean past, drawn once a clip; the paper has none"""
+    own_past: float = 0.0
+    """largest share of masked tokens that a clean past shows as the dynamics' own guess, drawn once a clip: the
+    mistakes of play, from which it learns to come back; costs a third of a step more"""
+    own_past_from: int = 0
+    """steps before the first such guess, since early ones teach nothing"""
     preview_sampler: SamplerConfig = field(default_factory=SamplerConfig)
     """passes and temperature of previews"""
+
+    def __post_init__(self) -> None:
+        """Refuse guesses that nothing would see."""
+        if not 0 <= self.own_past <= 1 or (self.own_past and self.past != "clean"):
+            raise ConfigError(
+                f'own_past {self.own_past} with past="{self.past}" cannot be trained; own_past is a share from '
+                '0 to 1 and needs past="clean"'
+            )
 
 
 class MaskGITStage:
@@ -202,7 +216,13 @@ class MaskGITStage:
         past = None
         if config.past == "clean":
             past = corrupt(codes, config.model.num_codes, config.corruption, generator)
-        features = dynamics(codes.masked_fill(mask, config.model.mask_code), actions, known, past)
+        masked = codes.masked_fill(mask, config.model.mask_code)
+        if past is not None and config.own_past and step >= config.own_past_from:
+            with torch.no_grad():
+                logits = dynamics.head(dynamics(masked, actions, known, past)).float()
+            guess = draw_codes(logits, torch.rand(codes.shape, generator=generator).to(codes.device))
+            past = mix(past, torch.where(mask, guess, past), config.own_past, generator)
+        features = dynamics(masked, actions, known, past)
         # The paper does not say which tokens count; those that were not masked would be free.
         logits = dynamics.head(features[mask]).float()
         loss = functional.cross_entropy(logits, codes[mask])

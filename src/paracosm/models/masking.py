@@ -59,7 +59,7 @@ def mix(codes: Codes, others: Codes, largest: float, generator: torch.Generator)
 
 
 def draw_codes(logits: Tensor, draws: Tensor) -> Codes:
-    """Draw a code of each token by inversion: one uniform number a token, so that noise is small and portable.
+    """Draw codes by inversion: one uniform number a token, so that noise is small and portable.
 
     Args:
         logits: float32 (..., codes).
@@ -118,10 +118,7 @@ def fill(frame: MaskedFrame, logits: Tensor, temperature: float) -> FilledFrame:
         temperature: of the sampling; 0 takes the likeliest code.
     """
     logits = logits.float()
-    if temperature > 0:
-        made = draw_codes(logits / temperature, frame.draws[0])
-    else:
-        made = logits.argmax(-1)
+    made = draw_codes(logits / temperature, frame.draws[0]) if temperature > 0 else logits.argmax(-1)
     # Always at temperature 1: a confidence sharpened by a schedule saturates, and masks then go by index.
     chance = torch.log_softmax(logits, -1).gather(-1, made[..., None])[..., 0]
     codes = torch.where(frame.masked, made, frame.codes)

@@ -4,8 +4,8 @@ Actions come from a finished latent action model, from one that is trained besid
 as in the paper (no gradient of the dynamics reaches it), or from recorded controls. This file does NOT know
 play.
 
-Source: Genie 2402.15391, section 2.1; clean past: this project; corrupted past: 1xgpt, genie/config.py; past of
-own guesses: scheduled sampling in two parallel passes, 1906.07651.
+Source: Genie 2402.15391, section 2.1; clean past: this project; corrupted past: 1xgpt, genie/config.py; past
+of own guesses: scheduled sampling in two parallel passes, 1906.07651.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class MaskGITStageConfig:
     corruption: float = 0.0
     """largest share of wrong tokens in a clean past, drawn once a clip; the paper has none"""
     own_past: float = 0.0
-    """largest share of masked tokens that a clean past shows as the dynamics' own guess, drawn once a clip: the
-    mistakes of play, from which it learns to come back; costs a third of a step more"""
+    """largest share of masked tokens that a clean past shows as the dynamics' own guess, drawn once a clip:
+    the mistakes of play, from which it learns to come back; costs a third of a step more"""
     own_past_from: int = 0
     """steps before the first such guess, since early ones teach nothing"""
     preview_sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -123,8 +123,8 @@ class MaskGITStageConfig:
         """Refuse guesses that nothing would see."""
         if not 0 <= self.own_past <= 1 or (self.own_past and self.past != "clean"):
             raise ConfigError(
-                f'own_past {self.own_past} with past="{self.past}" cannot be trained; own_past is a share from '
-                '0 to 1 and needs past="clean"'
+                f'own_past {self.own_past} with past="{self.past}" cannot be trained; own_past is a share '
+                'from 0 to 1 and needs past="clean"'
             )
 
 

@@ -36,6 +36,7 @@ def test_a_chord_takes_the_action_of_the_steps_that_hold_exactly_it() -> None:
     keys = np.array([[True, False]] * 8 + [[True, True]] * 6 + [[False, True]] * 5 + [[False, False]] * 3)
     assert map_chords(actions, keys, ("right", "up"), 4) == {"right+up": 1}
     assert map_chords(actions, keys, ("right", "up"), 4, least=7) == {}
+    assert map_chords(actions, keys, ("right", "up"), 4, least=3)[""] == 3
 
 
 def test_labels_that_tell_nothing_are_refused() -> None:

@@ -44,7 +44,8 @@ class TokenWorldSpec(SpecHead):
     num_actions: int
     """learnt actions that the player chooses from"""
     idle_action: int
-    """learnt action of a step at which the player chooses none: the commonest in the training data"""
+    """learnt action of a step at which the player chooses none: that of labelled steps without a key, else
+    the commonest in the training data"""
     key_actions: dict[str, int]
     """learnt action of each real key, where some labelled clips told; else empty. Commoner keys first"""
     parts: WorldParts

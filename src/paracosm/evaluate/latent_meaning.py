@@ -194,7 +194,9 @@ def map_keys(actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_ac
 def map_chords(
     actions: np.ndarray, keys: np.ndarray, names: Sequence[str], num_actions: int, least: int = 5
 ) -> dict[str, int]:
-    """Choose for keys held together the learnt action that goes with exactly those most; as :func:`map_keys`.
+    """Choose for keys held together, or none, the learnt action that goes with exactly those most.
+
+    The choice is that of :func:`map_keys`.
 
     Args:
         actions: int (n,), the learnt action of each labelled step.
@@ -204,12 +206,13 @@ def map_chords(
         least: labelled steps that a chord needs.
 
     Returns:
-        Names joined by "+", in their order, to the action; chords seen too seldom are left out.
+        Names joined by "+", in their order, to the action, "" standing for no key; chords seen too seldom are
+        left out.
     """
     chosen = {}
     for chord in np.unique(keys.astype(bool), axis=0):
         held = (keys.astype(bool) == chord).all(1)
-        if chord.sum() > 1 and held.sum() >= least and not held.all():
+        if chord.sum() != 1 and held.sum() >= least and not held.all():
             told = [name for name, down in zip(names, chord, strict=True) if down]
             chosen[CHORD.join(told)] = _goes_with(actions, held, num_actions)
     return chosen

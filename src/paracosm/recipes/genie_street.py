@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 LABELLED_STEPS = 200
 """Steps with keys that tell which learnt action a key stands for; the paper's figure 15 takes 200."""
+LABELLED_EPISODES = 20
+"""Episodes that they are taken from at most, since the actions of a whole episode must be found."""
 ACTIONS_PICTURE = "actions.png"
 """What each learnt action does, in a world's folder."""
 STRIP_FRAMES = 4
@@ -130,12 +132,12 @@ def draw_actions(world: Path, num_steps: int = 12) -> Path:
 def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int]:
     """Give a world the real keys of a few labelled steps: each key stands for one learnt action from then on.
 
-    So does each chord of keys that several of the steps hold.
+    So does each chord of keys that several of the steps hold; and where several hold none, so does no key.
 
     Args:
         recipe: made the world; its latent action model names the steps.
         world: folder of the world, whose world.json is written anew.
-        labelled: recordings with keys, of the same frame size; the first LABELLED_STEPS steps are used.
+        labelled: recordings with keys, of the same frame size; LABELLED_STEPS steps spread over them count.
 
     Returns:
         The learnt action of each key that was held; a warning names those that were not.
@@ -143,21 +145,14 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
     Raises:
         DataError: when no key is ever held, or one always is.
     """
-    actions, tokenizer = _latent_actions(recipe), TokenizerVQ.load(recipe.tokenizer.run / "tokenizer")
-    dataset = Dataset(labelled)
-    names, found, held, count = dataset.info.controls.keys, [], [], 0
-    for episode in dataset.episodes:
-        found.append(infer_actions(actions, episode, tokenizer))
-        held.append(episode.control_vectors[:, : len(names)] > 0.5)
-        count += len(found[-1])
-        if count >= LABELLED_STEPS:
-            break
-    told, keys = np.concatenate(found)[:LABELLED_STEPS], np.concatenate(held)[:LABELLED_STEPS]
+    dataset, actions = Dataset(labelled), _latent_actions(recipe)
+    names = dataset.info.controls.keys
+    told, keys = _labelled_steps(dataset, actions, TokenizerVQ.load(recipe.tokenizer.run / "tokenizer"))
     common = np.argsort(-keys.sum(0), kind="stable").tolist()
     tried = [i for i in common if keys[:, i].any()]
     if not tried:
         raise DataError(
-            f"{labelled} has no key held in its first {len(told)} steps; "
+            f"{labelled} has no key held in {len(told)} steps spread over it; "
             "bring recordings of somebody who plays"
         )
     if len(tried) < len(names):
@@ -166,9 +161,37 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
     given = told, keys[:, tried], [names[i] for i in tried], actions.config.num_actions
     chosen, chords = map_keys(*given), map_chords(*given)
     bindings = {code: key for code, key in dataset.info.controls.bindings.items() if key in chosen}
-    spec = replace(load_token_spec(world), key_actions=chosen, chord_actions=chords, bindings=bindings)
+    spec = load_token_spec(world)
+    spec = replace(
+        spec,
+        idle_action=chords.pop("", spec.idle_action),
+        key_actions=chosen,
+        chord_actions=chords,
+        bindings=bindings,
+    )
     save_config(spec, world / "world.json")
     return chosen
+
+
+def _labelled_steps(
+    dataset: Dataset, actions: LatentActions, tokenizer: TokenizerVQ
+) -> tuple[np.ndarray, np.ndarray]:
+    """Learnt actions (n,) and held keys (n, k) of LABELLED_STEPS steps spread evenly over recordings."""
+    usable = [one for one in dataset.episodes if one.num_frames > actions.config.span]
+    if not usable:
+        raise DataError(
+            f"{dataset.path} has no episode of {actions.config.span + 1} frames, "
+            "so that no action can be found in it; bring longer recordings"
+        )
+    count = min(LABELLED_EPISODES, len(usable))
+    told, keys = [], []
+    for i in range(count):
+        episode = usable[i * len(usable) // count]
+        steps = episode.num_frames - 1
+        shown = np.unique(np.linspace(0, steps - 1, LABELLED_STEPS // count).astype(int))
+        told.append(infer_actions(actions, episode, tokenizer)[shown])
+        keys.append(episode.control_vectors[shown, : len(dataset.info.controls.keys)] > 0.5)
+    return np.concatenate(told), np.concatenate(keys)
 
 
 def _latent_actions(recipe: GenieRecipe) -> LatentActions:

@@ -120,13 +120,19 @@ def test_keys_stand_for_their_actions_and_nothing_for_the_idle_one(folder: Path)
 
 def test_keys_held_together_take_the_action_of_their_chord_or_of_the_rarest_among_them(folder: Path) -> None:
     spec = replace(
-        load_token_spec(folder), key_actions={"right": 3, "up": 0, "left": 2}, chord_actions={"right+up": 1}
+        load_token_spec(folder),
+        key_actions={"left": 2, "right": 3, "up": 0},
+        chord_actions={"right+up": 1},
+        rarest_first=("left", "up", "right"),
     )
     assert spec.action_of({"up", "right"}) == 1
     assert spec.action_of({"up", "left"}) == 2  # nobody labelled this one
+    assert spec.action_of({"right", "left"}) == 2
     assert spec.action_of({"up"}) == 0
     with pytest.raises(ConfigError, match=r"right\+up is action 4 of 4; use 0 to 3"):
         replace(spec, chord_actions={"right+up": 4})
+    with pytest.raises(ConfigError, match=r"rarest_first names \['fly'\]; key_actions has"):
+        replace(spec, rarest_first=("fly",))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ class TokenWorldSpec(SpecHead):
     """learnt action of a step at which the player chooses none: that of labelled steps without a key, else
     the commonest in the training data"""
     key_actions: dict[str, int]
-    """learnt action of each real key, where some labelled clips told; else empty. Commoner keys first"""
+    """learnt action of each real key, where some labelled clips told; else empty. In the order of the
+    recording, so that the world has its controls"""
     parts: WorldParts
     """the networks"""
     num_passes: int
@@ -57,7 +58,9 @@ class TokenWorldSpec(SpecHead):
     bindings: dict[str, str] = field(default_factory=dict)
     """W3C key codes of the real keys of ``key_actions``, e.g. {"ArrowLeft": "left"}"""
     chord_actions: dict[str, int] = field(default_factory=dict)
-    """learnt action of real keys held together, e.g. {"right+up": 4}; of others the rarest key counts"""
+    """learnt action of real keys held together, e.g. {"right+up": 4}"""
+    rarest_first: tuple[str, ...] = ()
+    """which key counts of those held together that no labelled step held; without it the last"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a world."""
@@ -66,6 +69,9 @@ class TokenWorldSpec(SpecHead):
             raise ConfigError(
                 f"{self.num_actions} latent action cannot tell two controls apart; use at least 2, e.g. 6"
             )
+        unknown = sorted(set(self.rarest_first) - set(self.key_actions))
+        if unknown:
+            raise ConfigError(f"rarest_first names {unknown}; key_actions has {list(self.key_actions)}")
         chosen = {"idle_action": self.idle_action, **self.key_actions, **self.chord_actions}
         for name, action in chosen.items():
             if not 0 <= action < self.num_actions:
@@ -78,7 +84,8 @@ class TokenWorldSpec(SpecHead):
         held = [key for key in self.key_actions if key in keys]
         if not held:
             return self.idle_action
-        return self.chord_actions.get(CHORD.join(held), self.key_actions[held[-1]])
+        single = next((key for key in self.rarest_first if key in held), held[-1])
+        return self.chord_actions.get(CHORD.join(held), self.key_actions[single])
 
     @property
     def controls(self) -> ControlSpace:

@@ -148,8 +148,7 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
     dataset, actions = Dataset(labelled), _latent_actions(recipe)
     names = dataset.info.controls.keys
     told, keys = _labelled_steps(dataset, actions, TokenizerVQ.load(recipe.tokenizer.run / "tokenizer"))
-    common = np.argsort(-keys.sum(0), kind="stable").tolist()
-    tried = [i for i in common if keys[:, i].any()]
+    tried = [i for i in range(len(names)) if keys[:, i].any()]
     if not tried:
         raise DataError(
             f"{labelled} has no key held in {len(told)} steps spread over it; "
@@ -167,6 +166,7 @@ def name_keys(recipe: GenieRecipe, world: Path, labelled: Path) -> dict[str, int
         idle_action=chords.pop("", spec.idle_action),
         key_actions=chosen,
         chord_actions=chords,
+        rarest_first=tuple(names[i] for i in sorted(tried, key=lambda i: int(keys[:, i].sum()))),
         bindings=bindings,
     )
     save_config(spec, world / "world.json")

@@ -11,6 +11,7 @@ import tyro
 
 from paracosm.cli.arguments import File, command_line, full_name, parse, show, stderr_progress
 from paracosm.cli.keep_takes import TakeKeeper
+from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, ParacosmError, WorldError
 from paracosm.core.figures import make_report
 from paracosm.core.world import World, check_start
@@ -122,9 +123,19 @@ class WorldChooser:
     def __call__(self, name: str) -> World:
         """Open the world called ``name``."""
         if name.startswith(MODEL):
-            return open_model_world(name.removeprefix(MODEL), self.engine)
+            world = open_model_world(name.removeprefix(MODEL), self.engine)
+            if self.compiles:
+                # At the first use torch compiles for a minute: longer than a viewer waits for a frame.
+                world.reset(seed=0)
+                world.step(Control())
+            return world
         config = self._spec.game_config if self._spec is not None and name == self._spec.game else None
         return open_world(name, config)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether torch compiles the neural worlds."""
+        return self.engine.compile != "off"
 
     def offers(self) -> list[Offer]:
         """Return what the page offers: the chosen world first, then its true game and the other bundled ones.
@@ -203,10 +214,6 @@ def _title(name: str) -> str:
 def _serve(command: PlayCommand, opener: WorldChooser) -> None:
     config = ServeConfig(host=command.host, port=command.port, allow_hosts=command.allow_hosts)
     offers = opener.offers()
-    if not opener.is_dream or command.prompt:
-        # what cannot be opened is said here, in the terminal, and not first in the page
-        with contextlib.closing(opener(opener.name)) as world:
-            check_start(world.info, None, (), command.prompt or None)
     words = f"&prompt={quote(command.prompt)}" if command.prompt else ""
 
     def ready(address: Address) -> None:
@@ -217,4 +224,13 @@ def _serve(command: PlayCommand, opener: WorldChooser) -> None:
             print("no browser was found here: open the address above in one")
         print("Ctrl+C stops it", flush=True)
 
-    serve(config, opener, offers, recorder=TakeKeeper(command.takes), ready=ready)
+    with contextlib.ExitStack() as kept:
+        if opener.compiles:
+            # Compiled networks are shared with the page's world as long as one is open.
+            print(f"{opener.name} is being compiled, which takes a minute", flush=True)
+            kept.enter_context(contextlib.closing(opener(opener.name)))
+        if not opener.is_dream or command.prompt:
+            # what cannot be opened is said here, in the terminal, and not first in the page
+            with contextlib.closing(opener(opener.name)) as world:
+                check_start(world.info, None, (), command.prompt or None)
+        serve(config, opener, offers, recorder=TakeKeeper(command.takes), ready=ready)

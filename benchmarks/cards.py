@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paracosm.core.figures import Figure, Report, read_report
-from paracosm.evaluate.targets import TARGETS, Target
+from paracosm.core.token_spec import is_token_world
+from paracosm.evaluate.targets import LEARNT_ACTIONS, TARGETS, Target
 from paracosm.zoo import bundled_worlds
 
 FOLDER = Path(__file__).parent
@@ -27,6 +28,7 @@ HEAD_BEGIN, HEAD_END = (
 REPORTS: Mapping[str, Sequence[str]] = {
     "doom": ("doom_core.json", "doom_full.json"),
     "coinrun": ("coinrun_core.json", "coinrun_full.json"),
+    "coinrun-latent": ("coinrun_latent_meaning.json", "coinrun_latent_speed.json"),
 }
 """The stored reports of each bundled world, in the order in which they are shown; of a figure that several
 have the last's stands: of all cases rather than of half."""
@@ -39,6 +41,9 @@ HEADLINES: Mapping[str, str] = {
     "fidelity.sharpness_share@16": "sharpness after 16 steps, of the true frames'",
     "control.keys_share_of_ceiling": "keys obeyed, of what is read off true frames",
     "control.turn_share_of_ceiling": "turn obeyed, of what is read off true frames",
+    "learnt_actions.purity_share_of_reader": "what a learnt action does, of what a supervised reader tells",
+    "learnt_actions.delta_psnr_db@4": "better than under drawn actions after 4 steps",
+    "learnt_actions.action_margin@1": "better than under the best wrong action after a step",
     "stability.in_band_share_of_ceiling@120s": "frames like the game's in two minutes, of the game's own",
     "stability.places_share@120s": "places visited in two minutes, of those really visited",
     "engine.frames_per_second": "frames a second, engine alone",
@@ -144,7 +149,9 @@ def main() -> None:
 
 
 def _targets(world: str) -> dict[str, Target]:
-    targets: Sequence[Target] = TARGETS.get(f"game:{world}", ())
+    folder = bundled_worlds().get(world)
+    learnt = folder is not None and is_token_world(folder)
+    targets: Sequence[Target] = LEARNT_ACTIONS if learnt else TARGETS.get(f"game:{world}", ())
     return {target.figure: target for target in targets}
 
 
@@ -172,7 +179,8 @@ def _seeds(report: Report) -> str:
 
 def _suite(report: Report) -> str:
     found = re.search(r"--suite (\w+)", report.command)
-    return f"suite {found[1]}" if found else "suite first"
+    script = re.match(r"python -m (benchmarks\.\w+)", report.command)
+    return f"suite {found[1]}" if found else script[1] if script else "suite first"
 
 
 def _headline(world: str, name: str, figure: Figure | None) -> str:

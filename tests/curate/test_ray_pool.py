@@ -1,7 +1,9 @@
 """Ray as a third way to run the same stages: same tables, lost tasks told, a killed run goes on."""
 
+import contextlib
 import importlib.util
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -109,6 +111,55 @@ def test_a_run_killed_on_ray_takes_its_cluster_down_and_goes_on(curated_once, tm
     run(CurateConfig(folder=curated_once.folder, out=out, workers=1, cuts=CUTS))
     assert {name: stamps(out)[name] for name in before} == before, "a finished table was lost or made again"
     assert tables(out) == tables(curated_once.out)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_cluster_that_runs_already_is_joined_and_goes_on_running(curated_once, tmp_path):
+    need_ray()
+    port = free_port()
+    options = ["--num-cpus=1", "--include-dashboard=false", f"--object-store-memory={80 * 2**20}", "--block"]
+    head = subprocess.Popen(
+        ["ray", "start", "--head", f"--port={port}", *options],
+        env={**os.environ, **ray_pool.SURROUNDINGS},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that it can be ended without ending anyone else's cluster
+    )
+    try:
+        deadline = time.monotonic() + 600
+        while not listens(port) and head.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+        config = CurateConfig(
+            folder=curated_once.folder,
+            out=tmp_path / "out",
+            workers=1,
+            on="ray",
+            ray_address=f"127.0.0.1:{port}",
+            cuts=CUTS,
+        )
+        code = "import pickle; from paracosm.curate.pipeline import run; "
+        code += f"run(pickle.loads({pickle.dumps(config)}))"
+        # in a process of its own: one process is in one cluster
+        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+        assert tables(tmp_path / "out") == tables(curated_once.out)
+        assert head.poll() is None
+        assert listens(port)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _lives(process: str) -> bool:

@@ -207,7 +207,7 @@ def small(run: Path) -> GenieRecipe:
         data=run / "data" / "train",
         tokenizer_loop=loop,
         actions_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=350)),
-        dynamics_loop=replace(loop, num_steps=5600, optim=replace(optim, decay_steps=2000)),
+        dynamics_loop=replace(loop, num_steps=5000, optim=replace(optim, decay_steps=2000)),
         batches=(4, 64, 4),
     )
     return GenieRecipe(

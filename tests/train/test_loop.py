@@ -1,6 +1,7 @@
 """The loop: schedule, averages, locks, config checks, refusals."""
 
 import math
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -57,6 +58,50 @@ def test_the_loop_learns_logs_previews_and_leaves_a_checkpoint(tmp_path: Path) -
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path: Path) -> None:
     with RunDir(tmp_path) as run, pytest.raises(FloatingPointError, match="gradient of step 3 is not finite"):
         train(Line(broken_at=3), loop(10), run)
+
+
+class Interrupted(Line):
+    """Somebody asks the process to stop while step 3 is taken."""
+
+    def __init__(self, number: int, times: int = 1) -> None:
+        super().__init__()
+        self.number, self.times, self.after = number, times, 0
+
+    def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        if step == 3:
+            for _ in range(self.times):
+                signal.raise_signal(self.number)
+                self.after += 1
+        return super().loss(step, part, generator)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_is_obeyed_after_the_step_and_a_checkpoint(tmp_path: Path, number: int) -> None:
+    class EndedError(Exception):
+        pass
+
+    def end(*_: object) -> None:
+        raise EndedError
+
+    before = signal.signal(number, end)
+    try:
+        with RunDir(tmp_path) as run, pytest.raises(EndedError):
+            train(Interrupted(number), loop(10), run)
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    with RunDir(tmp_path) as run:
+        assert run.checkpoint_steps() == [4]
+        train(Line(), loop(10), run)
+        assert [row["step"] for row in run.read_log()] == list(range(1, 11))
+
+
+def test_a_second_request_to_stop_acts_at_once(tmp_path: Path) -> None:
+    stage = Interrupted(signal.SIGINT, times=2)
+    with RunDir(tmp_path) as run, pytest.raises(KeyboardInterrupt):
+        train(stage, loop(10), run)
+    assert stage.after == 1
+    assert RunDir(tmp_path).checkpoint_steps() == []
 
 
 def test_accumulating_two_batches_averages_their_losses(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from paracosm.core.run_dir import RunDir
 from .optim import OptimConfig, learning_rate, make_optimizer, update_average
 from .precision import Precision, autocast, choose_precision
 from .state import load_state, save_state
+from .stops import StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,8 @@ def train(
 ) -> dict[str, nn.Module]:
     """Train a stage to its last step, going on from the newest checkpoint of the run when there is one.
 
+    A request to stop (Ctrl+C, SIGTERM) is obeyed after the step that is being taken and a checkpoint.
+
     Args:
         stage: networks and loss.
         config: length, optimiser, logging.
@@ -173,19 +176,22 @@ def train(
     line = progress(name, config.num_steps, start=step)
     sink = _Sink(run, config, watch, averages)
     saved_at = time.monotonic()
-    while step < config.num_steps:
-        learner = learners["" if turns is None else turns.learner(step)]
-        metrics = _take_step(stage, config, learner, step)
-        step += 1
-        shown = sink.add(step, metrics)
-        line.update(step, shown)
-        if config.preview_every and step % config.preview_every == 0:
-            _save_preview(stage, averages, run, step)
-        if step == config.num_steps or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
-            with run.checkpoint(step) as folder:
-                save_state(folder, step, networks, averages, optimizers)
-            run.prune(config.keep)
-            saved_at = time.monotonic()
+    with StopRequest() as stop:
+        while step < config.num_steps:
+            learner = learners["" if turns is None else turns.learner(step)]
+            metrics = _take_step(stage, config, learner, step)
+            step += 1
+            shown = sink.add(step, metrics)
+            line.update(step, shown)
+            if config.preview_every and step % config.preview_every == 0:
+                _save_preview(stage, averages, run, step)
+            due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+            if step == config.num_steps or due or stop.asked:
+                with run.checkpoint(step) as folder:
+                    save_state(folder, step, networks, averages, optimizers)
+                run.prune(config.keep)
+                saved_at = time.monotonic()
+            stop.go()
     line.close()
     return averages
 

@@ -86,6 +86,10 @@ def main() -> None:
     )
     given = parser.parse_args()
     base = on_recordings(genie.RECIPES[given.recipe](given.out), given.data)
+    # What the paper does, except in the group that varies it.
+    model = replace(base.dynamics.model, conditioning="add")
+    dynamics = replace(base.dynamics, model=model, first_codes="random", own_past=0.0)
+    base = replace(base, dynamics=dynamics)
     if given.width:
         base = replace(base, dynamics=resized(base.dynamics, given.width))
     setting = Setting(

@@ -219,6 +219,23 @@ def test_a_past_of_own_guesses_differs_where_tokens_were_masked_and_nowhere_befo
     assert (masked[changed] == config.model.mask_code).all()
 
 
+def test_tables_of_codes_can_begin_as_far_apart_as_the_tokenizers_vectors(walked: GenieRecipe) -> None:
+    def distances(rows: torch.Tensor) -> torch.Tensor:
+        return torch.pdist(rows.detach())
+
+    alike = {}
+    for first in ("random", "codebook"):
+        stage = MaskGITStage(replace(walked.dynamics, first_codes=first))  # pyright: ignore[reportArgumentType]
+        dynamics = cast("MaskGITDynamics", stage.networks["dynamics"])
+        book = stage.tokenizer.quantizer.lookup(torch.arange(16))
+        wanted = distances((book - book.mean(0)) / book.std(0))
+        for name, table in (("enter", dynamics.enter.weight[:-1]), ("head", dynamics.head.weight)):
+            alike[name, first] = float(torch.corrcoef(torch.stack([wanted, distances(table)]))[0, 1])
+        assert float(dynamics.enter.weight.std()) == pytest.approx(0.02, rel=0.3)
+    assert min(alike["enter", "codebook"], alike["head", "codebook"]) > 0.5
+    assert max(alike["enter", "random"], alike["head", "random"]) < 0.5
+
+
 def test_a_past_of_own_guesses_needs_a_clean_past(walked: GenieRecipe) -> None:
     with pytest.raises(ConfigError, match=r'own_past 0.5 with past="masked".*past="clean"'):
         replace(walked.dynamics, past="masked", own_past=0.5)

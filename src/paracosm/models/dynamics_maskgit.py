@@ -148,6 +148,18 @@ class MaskGITDynamics(Model):
         """Vectors (..., a) of latent actions by number (...,)."""
         return functional.embedding(latents, self.actions)
 
+    @torch.no_grad()
+    def lay_codes(self, vectors: Tensor) -> None:
+        """Begin with codes as far apart as the tokenizer's vectors (codes, v) for them are.
+
+        Tables of random rows must learn one by one what each code looks like. Only first weights are set:
+        random projections of the vectors, as large as before.
+        """
+        spread = (vectors - vectors.mean(0)) / vectors.std(0).clamp_min(1e-6)
+        projections = torch.randn(2, vectors.shape[1], self.config.stack.width) / vectors.shape[1] ** 0.5
+        for table, projection in zip((self.enter.weight[:-1], self.head.weight), projections, strict=True):
+            table.copy_(spread @ projection * table.std())
+
     def set_actions(self, vectors: Tensor) -> None:
         """Keep the vectors (|A|, a) of the latent actions with the weights."""
         self.actions.copy_(vectors)

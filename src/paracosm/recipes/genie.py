@@ -207,7 +207,7 @@ def small(run: Path) -> GenieRecipe:
         data=run / "data" / "train",
         tokenizer_loop=loop,
         actions_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=350)),
-        dynamics_loop=replace(loop, num_steps=5000, optim=replace(optim, decay_steps=2000)),
+        dynamics_loop=replace(loop, num_steps=2200, optim=replace(optim, decay_steps=900)),
         batches=(4, 64, 4),
     )
     return GenieRecipe(
@@ -391,12 +391,14 @@ def _for_two_cores(made: dict[str, Any]) -> dict[str, Any]:
         ),
         "dynamics": replace(
             dynamics,
-            model=replace(dynamics.model, control_width=ACTION_WIDTH),
+            # Both tell in the loss of small models, see docs/models/genie.md; the paper adds the action.
+            model=replace(dynamics.model, control_width=ACTION_WIDTH, conditioning="film"),
+            first_codes="codebook",
             actions=FinishedActions(model=made["run"] / "latent_actions" / "latent_actions"),
             past="clean",
             corruption=0.2,
             own_past=1.0,
-            own_past_from=3100,
+            own_past_from=1500,
             preview_sampler=SamplerConfig(num_passes=4),
         ),
     }

@@ -104,6 +104,8 @@ class MaskGITStageConfig:
     """clips a batch"""
     clip_frames: int = 16
     """frames a clip"""
+    first_codes: Literal["random", "codebook"] = "random"
+    """what the tables of codes begin as: codebook lays codes as far apart as the tokenizer's vectors are"""
     past: Literal["masked", "clean"] = "masked"
     """masked: one stream whose past is masked too, as in the paper; clean: masked frames see clean frames
     before them, as in play, at twice the cost"""
@@ -142,6 +144,9 @@ class MaskGITStage:
         self.clips = FrameClips(episodes, config.clip_frames, config.loop.seed, config.cuts)
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = MaskGITDynamics(config.model)
+            if config.first_codes == "codebook":
+                codes = torch.arange(config.model.num_codes)
+                dynamics.lay_codes(self.tokenizer.quantizer.lookup(codes).detach())
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = stack_blocks(dynamics.stack)
         self.vectors: tuple[np.ndarray, ...] = ()

@@ -88,7 +88,7 @@ def main() -> None:
     base = on_recordings(genie.RECIPES[given.recipe](given.out), given.data)
     # What the paper does, except in the group that varies it.
     model = replace(base.dynamics.model, conditioning="add")
-    dynamics = replace(base.dynamics, model=model, first_codes="random", own_past=0.0)
+    dynamics = replace(base.dynamics, model=model, first_codes="random", own_past=0.0, own_past_from=0)
     base = replace(base, dynamics=dynamics)
     if given.width:
         base = replace(base, dynamics=resized(base.dynamics, given.width))

@@ -207,7 +207,7 @@ def small(run: Path) -> GenieRecipe:
         data=run / "data" / "train",
         tokenizer_loop=loop,
         actions_loop=replace(loop, num_steps=1000, optim=replace(optim, decay_steps=350)),
-        dynamics_loop=replace(loop, num_steps=2200, optim=replace(optim, decay_steps=900)),
+        dynamics_loop=replace(loop, num_steps=1600, optim=replace(optim, decay_steps=900)),
         batches=(4, 64, 4),
     )
     return GenieRecipe(
@@ -398,7 +398,7 @@ def _for_two_cores(made: dict[str, Any]) -> dict[str, Any]:
             past="clean",
             corruption=0.2,
             own_past=1.0,
-            own_past_from=1500,
+            own_past_from=1100,
             preview_sampler=SamplerConfig(num_passes=4),
         ),
     }

@@ -1,11 +1,12 @@
 """Does a learnt action move an arm the same way from everywhere? ``python -m benchmarks.genie_arm RUN``.
 
 RUN is a run folder of `genie.robotics_tiny`. From frames of its held-out recordings every learnt action is
-held; where the hand of the arm is in a dreamt picture is read by a linear reader that learnt it from the
-training recordings, whose pictures come with the simulator's own answer. An action goes the *same way* from
-a start when its displacement makes an angle below 90 degrees with the action's mean displacement from all
-*other* starts. Beside it stand displacements whose actions were shuffled within each start (no control), and
-the simulator under its own six commands from the same moments, as it tells them itself, without the reader.
+held; where the hand of the arm is in a dreamt picture is read by a small network that learnt it from the
+training recordings, whose pictures come with the simulator's own answer (RUN/hand_reader). An action goes the
+*same way* from a start when its displacement makes an angle below 90 degrees with the action's mean
+displacement from all *other* starts. Beside it stand displacements whose actions were shuffled within each
+start (no control), and the simulator under its own six commands from the same moments, as it tells them
+itself, without the reader.
 
 Source: Genie 2402.15391, section 3.2: the same latent action on a robot has the same meaning from everywhere.
 """
@@ -13,7 +14,8 @@ Source: Genie 2402.15391, section 3.2: the same latent action on a robot has the
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import functools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from paracosm.collect.gym_games import GymWorld
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError
 from paracosm.core.figures import Figure, figure_of, make_report, show_report, write_report
+from paracosm.core.progress import LineProgress
 from paracosm.core.rng import stream
 from paracosm.core.stats import estimate, paired_difference
 from paracosm.core.world import World
@@ -31,28 +34,14 @@ from paracosm.recipes import genie
 from paracosm.train.previews import contact_sheet
 from paracosm.worlds import open_world
 
+from .arm_reader import HandReader, HandStageConfig, train_reader
 from .genie_trajectories import hold_all
 
+PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 POSE = "truth_observation.observation"
 """Column of the simulator's own numbers; the first three are the place of the hand in metres."""
-READ_SIDE = 32
-"""Rows and columns of the pictures that the reader sees."""
-RIDGE = 10.0
-"""Weight against large coefficients of the reader; pixels are in [0, 1]."""
 COMMANDS = tuple(f"axis{axis}_{way}" for axis in range(3) for way in ("minus", "plus"))
 """Keys of the simulator that move the hand."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandReader:
-    """Where the hand is, by a linear function of the pixels."""
-
-    weights: np.ndarray
-    """float64 (numbers of a picture + 1, 3)"""
-
-    def read(self, pictures: np.ndarray) -> np.ndarray:
-        """Return the place of the hand in metres, float64 (n, 3), of uint8 (n, h, w, 3)."""
-        return _numbers(pictures) @ self.weights
 
 
 def main() -> None:
@@ -66,7 +55,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     held_out = Dataset(given.run / "data" / "held_out").episodes[: given.starts]
-    reader = fit_reader(Dataset(given.run / "data" / "train").episodes)
+    reader = learn_reader(given.run / "hand_reader", Dataset(given.run / "data" / "train").episodes)
     world = open_world(f"model:{given.run / 'world'}")
     starts = [episode.read_frames(given.after, given.after + 1)[0] for episode in held_out]
     rows = [hold_all(world, start, given.steps, seed=0) for start in starts]
@@ -82,22 +71,17 @@ def main() -> None:
         write_report(report, given.json)
 
 
-def fit_reader(episodes: tuple[EpisodeRef, ...]) -> HandReader:
-    """Learn where the hand is from recordings, by ridge regression.
+def learn_reader(run: Path, episodes: tuple[EpisodeRef, ...]) -> HandReader:
+    """Learn where the hand is from recordings.
 
     Raises:
-        ConfigError: when the recordings are of another simulator.
+        ConfigError: when there are none, or they are of another simulator.
     """
-    gram = answer = None
-    for episode in episodes:
-        numbers, places = _numbers(episode.frames), hand_of(episode)
-        if gram is None or answer is None:
-            gram, answer = np.zeros((numbers.shape[1],) * 2), np.zeros((numbers.shape[1], 3))
-        gram += numbers.T @ numbers
-        answer += numbers.T @ places
-    if gram is None or answer is None:
-        raise ConfigError("no recordings to learn from; walk the recipe genie.robotics_tiny first")
-    return HandReader(weights=np.linalg.solve(gram + RIDGE * np.eye(len(gram)), answer))
+    pictures = [np.ascontiguousarray(episode.frames) for episode in episodes]
+    places = [hand_of(episode) for episode in episodes]
+    return train_reader(
+        HandStageConfig(run=run), np.concatenate(pictures or [[]]), np.concatenate(places or [[]]), PROGRESS
+    )
 
 
 def hand_of(episode: EpisodeRef) -> np.ndarray:
@@ -180,16 +164,6 @@ def reader_figures(reader: HandReader, episodes: tuple[EpisodeRef, ...]) -> dict
         for episode in episodes
     ]
     return {"arm.reader_error": figure_of(estimate(errors), "cm", higher_is_better=False)}
-
-
-def _numbers(pictures: np.ndarray) -> np.ndarray:
-    """What the reader sees: small pictures in [0, 1] and a one, float64 (n, numbers + 1)."""
-    count, height, width, channels = pictures.shape
-    if height % READ_SIDE or width % READ_SIDE:
-        raise ConfigError(f"pictures of {height} x {width}; give multiples of {READ_SIDE}")
-    parts = pictures.reshape(count, READ_SIDE, height // READ_SIDE, READ_SIDE, width // READ_SIDE, channels)
-    small = parts.astype(np.float64).mean((2, 4)).reshape(count, -1) / 255
-    return np.concatenate([small, np.ones((count, 1))], 1)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """The arm's benchmark: a reader that finds the hand, and what counts as the same way."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import genie_arm
+from benchmarks.arm_reader import HandStageConfig, train_reader
 from paracosm.core.errors import ConfigError
 
 
@@ -30,8 +34,23 @@ def test_actions_are_shuffled_within_a_start() -> None:
     assert np.array_equal(np.sort(shuffled, 1), moves)
 
 
-def test_pictures_that_cannot_be_halved_to_the_readers_size_are_refused() -> None:
-    reader = genie_arm.HandReader(weights=np.zeros((32 * 32 * 3 + 1, 3)))
-    assert reader.read(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 3)
-    with pytest.raises(ConfigError, match="pictures of 40 x 64; give multiples of 32"):
-        reader.read(np.zeros((2, 40, 64, 3), np.uint8))
+def test_the_reader_learns_where_a_dot_is_and_goes_on_when_it_is_stopped(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    places = draws.uniform(0.2, 0.8, (300, 3))
+    pictures = np.zeros((300, 32, 32, 3), np.uint8)
+    for picture, (x, y, shade) in zip(pictures, places, strict=True):
+        picture[int(32 * y) - 2 : int(32 * y) + 2, int(32 * x) - 2 : int(32 * x) + 2] = int(255 * shade)
+    config = HandStageConfig(run=tmp_path)
+    optim = replace(config.loop.optim, learning_rate=3e-3, decay_steps=100)
+    config = replace(config, loop=replace(config.loop, num_steps=250, optim=optim))
+    reader = train_reader(config, pictures[:250], places[:250])
+    read = reader.read(pictures[250:])
+    assert read.shape == (50, 3)
+    assert np.abs(read - places[250:])[:, :2].mean() < 0.4 * np.abs(places[250:] - 0.5)[:, :2].mean()
+    again = train_reader(config, pictures[:250], places[:250])  # a finished reader is only loaded
+    assert np.array_equal(again.read(pictures[250:]), read)
+
+
+def test_without_recordings_the_reader_says_how_to_make_some(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"walk the recipe genie\.robotics_tiny first"):
+        genie_arm.learn_reader(tmp_path, ())

@@ -255,7 +255,7 @@ def robotics_tiny(run: Path) -> GenieRecipe:
         first_world_seed=1_000_000_000,
         split="held_out",
     )
-    recordings = {"train": train, "held_out": held_out}
+    recordings, loop = {"train": train, "held_out": held_out}, recipe.dynamics.loop
     return replace(
         recipe,
         name="robotics-tiny",
@@ -269,7 +269,11 @@ def robotics_tiny(run: Path) -> GenieRecipe:
             loop=replace(recipe.latent_actions.loop, num_steps=700),
             free_steps=450,
         ),
-        dynamics=replace(recipe.dynamics, loop=replace(recipe.dynamics.loop, num_steps=700)),
+        dynamics=replace(
+            recipe.dynamics,
+            loop=replace(loop, num_steps=700, optim=replace(loop.optim, decay_steps=400)),
+            own_past_from=450,
+        ),
     )
 
 

@@ -120,7 +120,7 @@ def test_a_cluster_that_runs_already_is_joined_and_goes_on_running(curated_once,
     port = free_port()
     options = ["--num-cpus=1", "--include-dashboard=false", f"--object-store-memory={80 * 2**20}", "--block"]
     head = subprocess.Popen(
-        ["ray", "start", "--head", f"--port={port}", *options],
+        [Path(sys.executable).with_name("ray"), "start", "--head", f"--port={port}", *options],
         env={**os.environ, **ray_pool.SURROUNDINGS},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

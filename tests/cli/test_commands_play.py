@@ -19,7 +19,8 @@ from paracosm.play.takes import Take
 from paracosm.worlds import open_world
 
 
-def test_the_address_is_printed_and_serves_the_page_until_interrupted():
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_address_is_printed_and_serves_the_page_until_interrupted(sent, code):
     command = [sys.executable, "-m", "paracosm.cli", "play", "game:counting", "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -29,9 +30,9 @@ def test_the_address_is_printed_and_serves_the_page_until_interrupted():
         assert process.stdout.readline() == "Ctrl+C stops it\n"
         with urllib.request.urlopen(address[1], timeout=20) as page:
             assert b"<html" in page.read()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, error = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert error.splitlines()[-1] == "paracosm: stopped"
 
 

@@ -1,17 +1,20 @@
 """The table of commands, and what every one of them shares: help, errors, exit codes.
 
 Only the standard library is imported here and only the chosen command's module is loaded, so that help
-appears at once. Exit codes: 0 done, 2 the user's mistake (one line), 1 our fault. This file does NOT know any
-command's options.
+appears at once. Exit codes: 0 done, 2 the user's mistake (one line), 1 our fault, 130 stopped by Ctrl+C and
+143 by SIGTERM. This file does NOT know any command's options.
 """
 
+import contextlib
 import difflib
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from paracosm.core.errors import MissingPackageError, ParacosmError
@@ -90,6 +93,10 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl+C does: games are closed, workers ended, locks given back."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -103,13 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("paracosm").setLevel(logging.INFO)
     try:
-        return _run(given)
+        with _terminated_like_interrupted():
+            return _run(given)
     except ParacosmError as error:
         _say(str(error))
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _say("stopped")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # whoever read our output has gone; point it elsewhere, or Python complains again while it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,6 +130,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"set {TRACEBACK_VARIABLE}=1 to see where, and please report it"
         )
         return 1
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def overview() -> str:

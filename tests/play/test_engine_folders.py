@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from paracosm.core.controls import Control
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.models.storage import Storage
-from paracosm.play.engine import EngineConfig, NeuralWorld
+from paracosm.play.engine import EngineConfig, NeuralWorld, open_model_world
 from paracosm.zoo import bundled_worlds
 from tests import tiny
 
@@ -132,6 +132,7 @@ def test_bundled_worlds_open_play_and_keep_their_size(name: str) -> None:
     folder = bundled_worlds()[name]
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert size <= 25e6
-    world = open_world(folder)
+    world = open_model_world(name)
     world.reset(seed=0)
     assert world.step(Control()).index == 1
+    world.close()

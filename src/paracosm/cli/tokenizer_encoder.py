@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from paracosm.core.errors import DataError
-from paracosm.core.world_spec import WorldSpec, load_spec
+from paracosm.core.world_spec import WorldSpec, kind_of, load_spec
 from paracosm.play.backends.onnx_backend import OnnxBackend
 from paracosm.zoo import bundled_worlds
 
@@ -32,9 +32,10 @@ class TokenizerEncoder:
         """
         name = world.removeprefix("model:")
         folder = bundled_worlds().get(name, Path(name))
-        if not (folder / "world.json").exists():
+        if not (folder / "world.json").exists() or kind_of(folder):
+            fitting = [known for known, where in bundled_worlds().items() if not kind_of(where)]
             raise DataError(
-                f"{world} is no neural world; give its folder, or one of {', '.join(bundled_worlds())}"
+                f"{world} is no neural world over latents; give its folder, or one of {', '.join(fitting)}"
             )
         return cls(folder, load_spec(folder))
 

@@ -70,6 +70,11 @@ def test_what_is_packed_comes_out_again() -> None:
     assert payload == b"\x00jpeg"
 
 
+def test_a_greeting_may_carry_the_pictures_of_many_actions() -> None:
+    pictures = ["x" * 30_000] * 12
+    assert unpack(pack(ServerMessage.HELLO, latent_pictures=pictures))[0]["latent_pictures"] == pictures
+
+
 def test_the_page_packs_as_the_server_reads() -> None:
     node = shutil.which("node")
     if node is None:

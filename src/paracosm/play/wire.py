@@ -22,7 +22,8 @@ from paracosm.play.inputs import Hands
 PROTOCOL = 2
 """Raised when a page of before could misread a message of today."""
 
-MAX_HEADER_BYTES = 16_384
+MAX_HEADER_BYTES = 4 * 2**20
+"""The greeting of a world of learnt actions carries a picture of each."""
 MAX_TEXT = 2_000
 MAX_CODES = 64
 MAX_TURN = 36_000.0

@@ -31,6 +31,8 @@ def test_the_address_is_printed_and_serves_the_page_until_interrupted(sent, code
         with urllib.request.urlopen(address[1], timeout=20) as page:
             assert b"<html" in page.read()
         process.send_signal(sent)
+        if sent == signal.SIGTERM:
+            process.send_signal(sent)  # as timeout(1) does
         _, error = process.communicate(timeout=20)
     assert process.returncode == code
     assert error.splitlines()[-1] == "paracosm: stopped"

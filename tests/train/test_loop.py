@@ -75,8 +75,10 @@ class Interrupted(Line):
         return super().loss(step, part, generator)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_is_obeyed_after_the_step_and_a_checkpoint(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2)])
+def test_a_request_to_stop_is_obeyed_after_the_step_and_a_checkpoint(
+    tmp_path: Path, number: int, times: int
+) -> None:
     class EndedError(Exception):
         pass
 
@@ -86,7 +88,7 @@ def test_a_request_to_stop_is_obeyed_after_the_step_and_a_checkpoint(tmp_path: P
     before = signal.signal(number, end)
     try:
         with RunDir(tmp_path) as run, pytest.raises(EndedError):
-            train(Interrupted(number), loop(10), run)
+            train(Interrupted(number, times), loop(10), run)
         assert signal.getsignal(number) is end
     finally:
         signal.signal(number, before)
@@ -96,7 +98,7 @@ def test_a_request_to_stop_is_obeyed_after_the_step_and_a_checkpoint(tmp_path: P
         assert [row["step"] for row in run.read_log()] == list(range(1, 11))
 
 
-def test_a_second_request_to_stop_acts_at_once(tmp_path: Path) -> None:
+def test_a_second_interruption_acts_at_once(tmp_path: Path) -> None:
     stage = Interrupted(signal.SIGINT, times=2)
     with RunDir(tmp_path) as run, pytest.raises(KeyboardInterrupt):
         train(stage, loop(10), run)

@@ -135,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     def end(*_: object) -> None:
+        # Some send it twice, such as timeout(1); a second one would break into what the first one cleans up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():

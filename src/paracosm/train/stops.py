@@ -14,7 +14,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Within it the first request to stop is only noted; a second one acts at once, as before.
+    """Within it the first request to stop is only noted; a second Ctrl+C acts at once, as before.
+
+    A second SIGTERM does not: some senders, such as timeout(1), send it twice.
 
     Outside the main thread, where Python takes no signals, nothing is noted and nothing changes.
     """
@@ -46,7 +48,8 @@ class StopRequest:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._asked = number
-        self._put_back()
+        if signal.SIGINT in self._before:
+            signal.signal(signal.SIGINT, self._before.pop(signal.SIGINT))
 
     def _put_back(self) -> None:
         for number, handler in self._before.items():

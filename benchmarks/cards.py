@@ -28,7 +28,7 @@ HEAD_BEGIN, HEAD_END = (
 REPORTS: Mapping[str, Sequence[str]] = {
     "doom": ("doom_core.json", "doom_full.json"),
     "coinrun": ("coinrun_core.json", "coinrun_full.json"),
-    "coinrun-latent": ("coinrun_latent_meaning.json",),
+    "coinrun-latent": ("coinrun_latent_meaning.json", "coinrun_latent_speed.json"),
 }
 """The stored reports of each bundled world, in the order in which they are shown; of a figure that several
 have the last's stands: of all cases rather than of half."""

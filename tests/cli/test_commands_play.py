@@ -4,10 +4,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from paracosm.cli import commands_play
 from paracosm.cli.commands_play import PlayCommand, WorldChooser, process_started_s
 from paracosm.cli.keep_takes import TakeKeeper
 from paracosm.cli.main import main
@@ -15,6 +17,7 @@ from paracosm.core.controls import Control
 from paracosm.core.errors import WorldError
 from paracosm.core.figures import read_report
 from paracosm.data.reader import Dataset
+from paracosm.play.engine import EngineConfig
 from paracosm.play.takes import Take
 from paracosm.worlds import open_world
 
@@ -106,3 +109,16 @@ def test_a_recording_made_in_the_page_is_a_dataset(tmp_path):
     assert np.array_equal(episode.frames, np.stack([frame.image for frame in frames[1:]]))
     assert list(episode.controls) == controls[1:]
     assert '"before"' in (episode.path / "inputs.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("compiled", "expected"), [("default", ["reset", "step"]), ("off", [])])
+def test_a_world_that_torch_compiles_has_made_a_frame_before_it_is_asked_for_one(
+    monkeypatch, compiled, expected
+):
+    done = []
+    world = SimpleNamespace(reset=lambda seed: done.append("reset"), step=lambda control: done.append("step"))
+    monkeypatch.setattr(commands_play, "open_model_world", lambda name, engine: world)
+    engine = EngineConfig(backend="torch", compile=compiled)
+    chooser = WorldChooser(PlayCommand(world="coinrun", engine=engine))
+    assert chooser("model:coinrun") is world
+    assert done == expected

@@ -15,7 +15,7 @@ from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.export import Graph, dynamics_graphs, export_graphs, tokenizer_graphs
 from paracosm.models.storage import Storage
 from paracosm.nn.space_time import AttentionKind
-from paracosm.play.backends.onnx_backend import session_options
+from paracosm.play.backends.onnx_backend import session_options, taken
 from tests import tiny
 
 LATENT_TOLERANCE = 2e-5
@@ -66,7 +66,7 @@ def test_each_graph_equals_its_module(
     for graph in graphs:
         inputs = some_inputs(graph)
         session = onnxruntime.InferenceSession(str(tmp_path / name / f"{graph.name}.onnx"))
-        made = session.run(None, {key: value.numpy() for key, value in inputs.items()})
+        made = session.run(None, taken(session, {key: value.numpy() for key, value in inputs.items()}))
         expected = graph.module(*inputs.values())
         for key, one, other in zip(graph.outputs, made, expected, strict=True):
             if other.dtype == torch.uint8:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from einops import rearrange
 
-from paracosm.models.frame_step import FrameCondition, FrameStep, empty_ring
+from paracosm.models.frame_step import FrameCondition, FrameStep, FrameWrite, empty_ring
 from paracosm.nn.rope import axis_frequencies, axis_widths
 from paracosm.nn.space_time import AttentionKind
 from tests import tiny
@@ -16,7 +16,7 @@ FLOAT32_TOLERANCE = 2e-5
 def rollout(attention: AttentionKind, first_index: int, steps: int) -> list[torch.Tensor]:
     """Predict and write frames by the fast path, counting frames from ``first_index``."""
     dynamics = tiny.dynamics(attention)
-    condition, step = FrameCondition(dynamics), FrameStep(dynamics)
+    condition, step, write = FrameCondition(dynamics), FrameStep(dynamics), FrameWrite(dynamics)
     keys, values, mask = empty_ring(dynamics.config)
     frequencies = axis_frequencies(axis_widths(dynamics.config.head_width)[0]).double()
     tokens = dynamics.config.tokens_per_frame if attention == "joint" else 1
@@ -29,7 +29,11 @@ def rollout(attention: AttentionKind, first_index: int, steps: int) -> list[torc
         angle = torch.remainder((first_index + index) * frequencies, 2 * torch.pi).float()
         vectors, cos, sin = condition(torch.tensor([0.7, 0.0]), known, control, angle)
         clean, _, _ = step(x, vectors[0], cos, sin, mask, *keys, *values)
-        _, new_keys, new_values = step(clean, vectors[1], cos, sin, mask, *keys, *values)
+        new_keys, new_values = write(clean, vectors[1], cos, sin, mask, *keys, *values)
+        for one, other in zip(
+            (new_keys, new_values), step(clean, vectors[1], cos, sin, mask, *keys, *values)[1:], strict=True
+        ):
+            assert torch.equal(one, other)
         made.append(clean)
         first = index % dynamics.config.window * tokens
         for layer in range(dynamics.config.depth):

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from paracosm.models.token_step import (
+    CodesCondition,
     CodesStep,
+    CodesWrite,
     DecodeCodes,
     EncodeCodes,
     StackStep,
@@ -52,7 +54,8 @@ class Past:
 @torch.inference_mode()
 def test_a_pass_equals_the_step_of_the_dynamics(conditioning: Literal["add", "prepend", "film"]) -> None:
     dynamics = tiny_genie.dynamics(conditioning)
-    step, cache = CodesStep(dynamics), dynamics.empty_cache()
+    condition, step, write = CodesCondition(dynamics), CodesStep(dynamics), CodesWrite(dynamics)
+    cache = dynamics.empty_cache()
     past = Past(step.run)
     codes = tiny_genie.draw_codes(1, FRAMES, dynamics.config.tokens_per_frame)
     for t in range(FRAMES):
@@ -61,10 +64,14 @@ def test_a_pass_equals_the_step_of_the_dynamics(conditioning: Literal["add", "pr
         masked[::2] = dynamics.config.mask_code
         vectors = dynamics.action_vectors(action)[None]
         expected = dynamics.step(masked[None, None], vectors, known[None], cache)[0, 0]
-        made = step(masked, action, known, *past.place(t))[0]
+        told = condition(action, known)
+        made = step(masked, told, *past.place(t))[0]
         torch.testing.assert_close(made, expected, atol=TOLERANCE, rtol=TOLERANCE)
         cache = dynamics.write(codes[None, t : t + 1], vectors, known[None], cache)
-        past.write(t, step(codes[t], action, known, *past.place(t))[1:])
+        new = write(codes[t], told, *past.place(t))
+        for one, other in zip(new, step(codes[t], told, *past.place(t))[1:], strict=True):
+            assert torch.equal(one, other)
+        past.write(t, new)
 
 
 @pytest.mark.parametrize("attention", ["factorised", "joint", "space"])

@@ -361,7 +361,7 @@ def test_writing_goes_behind_where_there_is_a_core_for_it(
     assert choose_overlap("auto") == overlap
     world = open_tiny(num_threads=0, overlap="auto")
     assert (world._behind is None) == (overlap == "none")
-    assert world._networks._num_threads == threads  # pyright: ignore
+    assert world._networks._step._num_threads == threads  # pyright: ignore
 
 
 def test_two_players_of_a_world_share_its_weights_until_both_have_left() -> None:

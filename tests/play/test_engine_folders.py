@@ -42,6 +42,7 @@ def open_world(folder: Path) -> NeuralWorld:
         "tokenizer/decode.onnx",
         "dynamics/condition.onnx",
         "dynamics/step.onnx",
+        "dynamics/write.onnx",
     ],
 )
 def test_each_missing_file_is_named(folder: Path, file: str) -> None:

@@ -19,7 +19,7 @@ from paracosm.core.rng import stream
 from paracosm.core.token_spec import TokenStarts, action_picture, load_token_spec
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
 from paracosm.models.mask_schedule import SamplerConfig
-from paracosm.models.token_step import CodesStep, empty_place
+from paracosm.models.token_step import CodesCondition, CodesStep, empty_place
 from paracosm.models.token_world import build_token_world
 from paracosm.play.backends.onnx_backend import open_graph
 from paracosm.play.connection import describe
@@ -165,7 +165,8 @@ def test_a_world_stored_in_bytes_multiplies_them_as_torch_does(tmp_path: Path) -
     dynamics = MaskGITDynamics.load(folder / "dynamics")
     step = CodesStep(dynamics, "int8").eval()
     codes = torch.randint(dynamics.config.mask_code, (dynamics.config.tokens_per_frame,))
-    told = {"codes": codes, "action": torch.tensor([1]), "known": torch.tensor([True])}
+    with torch.no_grad():
+        told = {"codes": codes, "told": CodesCondition(dynamics)(torch.tensor([1]), torch.tensor([True]))}
     place = empty_place(dynamics.stack)
     with torch.no_grad():
         expected = step(*told.values(), *place.values())[0].numpy()

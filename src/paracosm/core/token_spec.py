@@ -4,7 +4,8 @@
     WORLD/tokenizer/             config.json, model.safetensors: frames to codes and back
                                  encode.onnx, decode.onnx: the same without torch, on the same weights
     WORLD/dynamics/              config.json, model.safetensors: codes and an action to the next codes
-                                 step.onnx: one pass without torch
+                                 condition.onnx, step.onnx, write.onnx: an action, one pass over a frame,
+                                 and the pass that fills the cache, without torch
     WORLD/starts.safetensors     frames uint8 (n, t, h, w, 3), actions int64 (n, t - 1)
     WORLD/actions/1.png, ...     what each learnt action was found to do, where that was drawn
 
@@ -24,8 +25,9 @@ from .controls import ControlSpace
 from .errors import ConfigError, DataError
 from .world_spec import SpecHead, WorldParts, check_weights, kind_of, load_arrays, read_spec, save_arrays
 
-FORMAT_VERSION = 2
-"""Raised when world.json or the graphs' inputs change their meaning; 2 turned the cache (`CACHE_ORDER`)."""
+FORMAT_VERSION = 3
+"""Raised when world.json or the graphs' inputs change their meaning; 2 turned the cache (`CACHE_ORDER`), 3
+tells a pass its action by a graph of its own."""
 KIND = "tokens"
 ACTIONS_FOLDER = "actions"
 """Pictures of what each learnt action does, in a world's folder."""

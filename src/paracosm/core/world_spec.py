@@ -2,7 +2,7 @@
 
     WORLD/world.json             this file's WorldSpec
     WORLD/tokenizer/             config.json, model.safetensors, encode.onnx, decode.onnx
-    WORLD/dynamics/              config.json, model.safetensors, condition.onnx, step.onnx
+    WORLD/dynamics/              config.json, model.safetensors, condition.onnx, step.onnx, write.onnx
     WORLD/starts.safetensors     frames uint8 (n, t, h, w, 3), controls float32 (n, t - 1, a)
 
 Each graph lies beside the weights it reads, because ONNX Runtime follows no path out of a graph's own folder.

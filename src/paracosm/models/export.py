@@ -36,10 +36,20 @@ from .byte_product import BYTE_PRODUCT
 from .dynamics_flow import FlowDynamics
 from .dynamics_maskgit import MaskGITDynamics
 from .frame_codec import DecodeFrame, EncodeFrame, first_states
-from .frame_step import FrameCondition, FrameStep, empty_ring
-from .token_step import CodesStep, DecodeCodes, EncodeCodes, empty_place, stack_sizes
+from .frame_step import FrameCondition, FrameStep, FrameWrite, empty_ring
+from .token_step import (
+    CodesCondition,
+    CodesStep,
+    CodesWrite,
+    DecodeCodes,
+    EncodeCodes,
+    empty_place,
+    stack_sizes,
+)
 from .tokenizer_vae import TokenizerVAE
 from .tokenizer_vq import TokenizerVQ
+
+_CACHED = ("new_keys", "new_values")
 
 OPSET = 18
 """Oldest operator set that has every operator used; players older than it are from before 2023."""
@@ -97,11 +107,11 @@ def tokenizer_graphs(tokenizer: TokenizerVAE) -> list[Graph]:
 
 
 def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") -> list[Graph]:
-    """Graphs of the dynamics: the condition of a frame, and one pass.
+    """Graphs of the dynamics: the condition of a frame, one pass, and the pass that fills the cache.
 
     Args:
         dynamics: the network.
-        arithmetic: how the pass multiplies; int8 for weights that will lie beside it as int8.
+        arithmetic: how the passes multiply; int8 for weights that will lie beside it as int8.
     """
     config = dynamics.config
     condition = FrameCondition(dynamics)
@@ -116,6 +126,23 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
         modulation, cos, sin = condition(*first.values())
     latents = torch.zeros(config.latent_channels, config.latent_height, config.latent_width)
     step = {"x": latents, "modulation": modulation[0], "cos": cos, "sin": sin, "mask": mask}
+
+    def whole_pass(name: str, module: FrameStep, outputs: Sequence[str]) -> Graph:
+        return Graph(
+            name=name,
+            module=module,
+            network="dynamics",
+            inputs=step | _named("keys", keys) | _named("values", values),
+            outputs=outputs,
+            free_axes={
+                "mask": {0: PLACES},
+                **{key: {1: PLACES} for key in _named("keys", keys)},
+                **{key: {2: PLACES} for key in _named("values", values)},
+            },
+            extra_operators={"com.microsoft": 1},
+            notes={CACHE_ORDER_NOTE: CACHE_ORDER},
+        )
+
     return [
         Graph(
             name="condition",
@@ -125,41 +152,35 @@ def dynamics_graphs(dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") 
             outputs=["modulation", "cos", "sin"],
             free_axes={key: {0: "passes"} for key in ("levels", "known", "modulation")},
         ),
-        Graph(
-            name="step",
-            module=FrameStep(dynamics, arithmetic),
-            network="dynamics",
-            inputs=step | _named("keys", keys) | _named("values", values),
-            outputs=["clean", "new_keys", "new_values"],
-            free_axes={
-                "mask": {0: PLACES},
-                **{key: {1: PLACES} for key in _named("keys", keys)},
-                **{key: {2: PLACES} for key in _named("values", values)},
-            },
-            extra_operators={"com.microsoft": 1},
-            notes={CACHE_ORDER_NOTE: CACHE_ORDER},
-        ),
+        whole_pass("step", FrameStep(dynamics, arithmetic), ["clean", *_CACHED]),
+        whole_pass("write", FrameWrite(dynamics, arithmetic), _CACHED),
     ]
 
 
 def token_graphs(
     tokenizer: TokenizerVQ, dynamics: MaskGITDynamics, arithmetic: Arithmetic = "float32"
 ) -> tuple[list[Graph], list[Graph]]:
-    """Graphs of a world of tokens: those of its tokenizer, and the one pass of its dynamics.
+    """Graphs of a world of tokens: those of its tokenizer, and those of its dynamics.
 
     Args:
         tokenizer: multiplies in floating point, so that codes stay what they were in training.
-        dynamics: the network of the pass.
-        arithmetic: how the pass multiplies; int8 for weights that will lie beside it as int8.
+        dynamics: the network of the passes.
+        arithmetic: how the passes multiply; int8 for weights that will lie beside it as int8.
     """
     config = tokenizer.config
     image = torch.zeros(config.height, config.width, 3, dtype=torch.uint8)
-    codes = torch.zeros(config.tokens_per_frame, dtype=torch.int64)
-    told = {"codes": codes, "action": torch.zeros(1, dtype=torch.int64), "known": torch.tensor([True])}
-    encode = _token_graph("encode", EncodeCodes(tokenizer), "tokenizer", {"image": image}, "codes_found")
-    decode = _token_graph("decode", DecodeCodes(tokenizer), "tokenizer", {"codes": codes}, "image_made")
-    return [encode, decode], [
-        _token_graph("step", CodesStep(dynamics, arithmetic), "dynamics", told, "logits")
+    codes = {"codes": torch.zeros(config.tokens_per_frame, dtype=torch.int64)}
+    first = {"action": torch.zeros(1, dtype=torch.int64), "known": torch.tensor([True])}
+    condition = CodesCondition(dynamics)
+    with torch.no_grad():
+        told = {"told": condition(*first.values())}
+    return [
+        _token_graph("encode", EncodeCodes(tokenizer), "tokenizer", {"image": image}, ["codes_found"]),
+        _token_graph("decode", DecodeCodes(tokenizer), "tokenizer", codes, ["image_made"]),
+    ], [
+        Graph(name="condition", module=condition, network="dynamics", inputs=first, outputs=["told"]),
+        _token_graph("step", CodesStep(dynamics, arithmetic), "dynamics", {**codes, **told}, ["logits"]),
+        _token_graph("write", CodesWrite(dynamics, arithmetic), "dynamics", {**codes, **told}, []),
     ]
 
 
@@ -168,7 +189,7 @@ def _token_graph(
     module: EncodeCodes | DecodeCodes | CodesStep,
     network: str,
     inputs: Mapping[str, Tensor],
-    made: str,
+    made: list[str],
 ) -> Graph:
     place = empty_place(module.run.stack)
     return Graph(
@@ -176,7 +197,7 @@ def _token_graph(
         module=module,
         network=network,
         inputs={**inputs, **place},
-        outputs=[made, "new_keys", "new_values"] if place else [made],
+        outputs=[*made, *_CACHED] if place else made,
         extra_operators={"com.microsoft": 1},
         notes={SIZES_NOTE: json.dumps(stack_sizes(module.run.stack)), CACHE_ORDER_NOTE: CACHE_ORDER},
     )

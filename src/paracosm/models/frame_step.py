@@ -4,7 +4,8 @@ A frame is made of several passes (denoise, denoise, write) that share its contr
 vectors of the adaptive norms are made once a frame for all passes (:class:`FrameCondition`), and the cache
 holds keys that were rotated once, when they were written: rotary attention depends on differences of
 positions only, and those do not change. What is left for each pass is :class:`FrameStep`: few, fat operations
-with fixed shapes, which both backends run.
+with fixed shapes, which both backends run. The pass that only fills the cache is :class:`FrameWrite`: it
+stops where the last layer's keys and values stand.
 
 Equal to :meth:`FlowDynamics.step_raw` up to rounding, by test. This file does NOT know pixels, graphs or ring
 buffers.
@@ -12,6 +13,7 @@ buffers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -104,7 +106,7 @@ class FrameStep(nn.Module):
 
     def forward(
         self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Predict the clean latents of one frame.
 
         Sequences are one for joint attention and one a token for factorised attention; they are folded with
@@ -123,21 +125,32 @@ class FrameStep(nn.Module):
             Clean latents (z, h, w), and this frame's rotated keys and values, each (layers, n, s, k).
         """
         dynamics = self.dynamics
-        depth = dynamics.config.depth
-        rows = modulation.split(1)
-        tokens = dynamics.enter(to_patches(x[None, None], dynamics.config.patch)[0, 0]) + dynamics.place
-        keys, values, used = [], [], 0
-        for i, block in enumerate(_blocks(dynamics)):
-            parts = rows[used : used + block.modulation.count]
-            used += block.modulation.count
-            cached = cache[i], cache[depth + i]
-            tokens, k, v = run_block(block, tokens, parts, (cos, sin), mask, cached, self.product)
-            keys.append(k)
-            values.append(v)
-        made = dynamics.head.leave(normalise(tokens, rows[used + 1]) + rows[used])
+        tokens, keys, values = run_blocks(
+            _blocks(dynamics), self._enter(x), self._parts(modulation), (cos, sin), mask, cache, self.product
+        )
+        shift, gain = modulation[-2:].split(1)
+        made = dynamics.head.leave(normalise(tokens, gain) + shift)
         side = dynamics.config.latent_height // dynamics.config.patch
-        clean = from_patches(made[None, None], dynamics.config.patch, side)[0, 0]
-        return clean, torch.cat(keys), torch.cat(values)
+        return from_patches(made[None, None], dynamics.config.patch, side)[0, 0], keys, values
+
+    def _enter(self, x: Tensor) -> Tensor:
+        dynamics = self.dynamics
+        return dynamics.enter(to_patches(x[None, None], dynamics.config.patch)[0, 0]) + dynamics.place
+
+    def _parts(self, modulation: Tensor) -> list[tuple[Tensor, ...]]:
+        counts = [block.modulation.count for block in _blocks(self.dynamics)]
+        return [tuple(rows.split(1)) for rows in modulation[: sum(counts)].split(counts)]
+
+
+class FrameWrite(FrameStep):
+    """The pass that fills the cache: :class:`FrameStep` without what only a prediction needs."""
+
+    def forward(
+        self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return a frame's rotated keys and values, each (layers, n, s, k); arguments as for a step."""
+        parts, table = self._parts(modulation), (cos, sin)
+        return write_blocks(_blocks(self.dynamics), self._enter(x), parts, table, mask, cache, self.product)
 
 
 def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -152,6 +165,58 @@ def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], 
 
 def _blocks(dynamics: FlowDynamics) -> list[SpaceTimeBlock]:
     return [block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock)]
+
+
+def run_blocks(
+    blocks: Sequence[SpaceTimeBlock],
+    x: Tensor,
+    parts: Sequence[tuple[Tensor, ...]],
+    table: tuple[Tensor, Tensor],
+    mask: Tensor,
+    cache: Sequence[Tensor],
+    product: Product,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All layers over tokens (s, d).
+
+    Args:
+        blocks: the layers, attending in time.
+        x: (s, d).
+        parts: of each layer; see :func:`run_block`.
+        table: cosines and sines (s, k / 2).
+        mask: (entries,).
+        cache: rotated keys of each layer, then values of each.
+        product: how matrices are multiplied.
+
+    Returns:
+        Tokens (s, d), and the frame's rotated keys and values, each (layers, n, s, k).
+    """
+    keys, values, depth = [], [], len(cache) // 2
+    for i, block in enumerate(blocks):
+        cached = cache[i], cache[depth + i]
+        x, k, v = run_block(block, x, parts[i], table, mask, cached, product)
+        keys.append(k)
+        values.append(v)
+    return x, torch.cat(keys), torch.cat(values)
+
+
+def write_blocks(
+    blocks: Sequence[SpaceTimeBlock],
+    x: Tensor,
+    parts: Sequence[tuple[Tensor, ...]],
+    table: tuple[Tensor, Tensor],
+    mask: Tensor,
+    cache: Sequence[Tensor],
+    product: Product,
+) -> tuple[Tensor, Tensor]:
+    """Keys and values as :func:`run_blocks` makes them, without what follows them in the last layer."""
+    *before, last = blocks
+    keys, values = [], []
+    if before:
+        x, *made = run_blocks(before, x, parts, table, mask, cache, product)
+        keys, values = [made[0]], [made[1]]
+    x = attend_picture(last, x, parts[-1], table, product)
+    _, k, v = project(last.time, enter(last, x, parts[-1], TIME), product)
+    return torch.cat([*keys, rotated(k, *table)]), torch.cat([*values, v])
 
 
 def run_block(

@@ -1,8 +1,9 @@
 """Play's fast path through the networks of a world of tokens: the same weights, one frame at a time.
 
-Three functions with fixed shapes that are exported to graphs: a frame to codes, one pass over a frame of
-codes, codes to a frame. Caches hold keys that were rotated once, when they were written, as in
-:mod:`.frame_step`, whose layers these share.
+Five functions with fixed shapes that are exported to graphs: a frame to codes, an action to what all passes
+of a frame are told of it, one pass over a frame of codes, the pass that only fills the cache, codes to a
+frame. Caches hold keys that were rotated once, when they were written, as in :mod:`.frame_step`, whose layers
+these share.
 
 Equal to ``TokenizerVQ.encode_frame`` and ``decode_frame`` and ``MaskGITDynamics.step`` up to rounding, by
 test. This file does NOT know graphs, ring buffers or sampling.
@@ -26,7 +27,7 @@ from paracosm.nn.stack import SpaceTimeStack
 
 from .byte_product import Product, byte_product, float_product
 from .dynamics_maskgit import MaskGITDynamics
-from .frame_step import EMPTY, attend_picture, feed, normalise, run_block
+from .frame_step import EMPTY, attend_picture, feed, normalise, run_blocks, write_blocks
 from .pixels import to_frames, to_pixels
 from .tokenizer_vq import TokenizerVQ
 
@@ -57,35 +58,43 @@ class StackStep(nn.Module):
         return self._stack[0]
 
     def forward(
-        self, x: Tensor, condition: Tensor | None, place: Sequence[Tensor]
+        self, x: Tensor, told: Tensor | None, place: Sequence[Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run one frame.
 
         Args:
             x: (s, d).
-            condition: (1, d) for adaptive norms; None for plain ones.
+            told: (rows, d), shift, gain and gate of each part of each layer, gains being 1 + scale; None for
+                plain norms.
             place: angle (k / 4,) of the frame axis at this frame in radians, mask (entries,), rotated keys
                 of each layer and values of each layer; () where no layer sees the past.
 
         Returns:
             (s, d), and the frame's rotated keys and values, each (layers, n, s, k); () without a past.
         """
-        blocks = cast("list[SpaceTimeBlock]", list(self.stack.blocks))
         table = self._table(x.shape[0], place)
         if not place:
-            for block in blocks:
+            for block in self._blocks:
                 x = attend_picture(block, x, (), table, self._product)
                 x = feed(block, x, (), self._product)
             return normalise(x, self.stack.norm.gain), ()
-        mask, cache = place[1], place[2:]
-        keys, values = [], []
-        for i, block in enumerate(blocks):
-            cached = cache[i], cache[len(blocks) + i]
-            parts = () if condition is None else _parts(block, condition)
-            x, k, v = run_block(block, x, parts, table, mask, cached, self._product)
-            keys.append(k)
-            values.append(v)
-        return normalise(x, self.stack.norm.gain), (torch.cat(keys), torch.cat(values))
+        x, *new = run_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._product)
+        return normalise(x, self.stack.norm.gain), tuple(new)
+
+    def write(self, x: Tensor, told: Tensor | None, place: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The keys and values alone; arguments as for :meth:`forward`."""
+        table = self._table(x.shape[0], place)
+        return write_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._product)
+
+    @property
+    def _blocks(self) -> list[SpaceTimeBlock]:
+        return cast("list[SpaceTimeBlock]", list(self.stack.blocks))
+
+    def _parts(self, told: Tensor | None) -> list[tuple[Tensor, ...]]:
+        if told is None:
+            return [()] * len(self._blocks)
+        counts = [block.modulation.count for block in self._blocks]
+        return [tuple(rows.split(1)) for rows in told.split(counts)]
 
     def _table(self, tokens: int, place: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         angle = place[0] if place else torch.zeros(self.pairs)
@@ -171,6 +180,45 @@ class DecodeCodes(nn.Module):
         return to_frames(made[..., : config.height, : config.width])[0, 0], *new
 
 
+class CodesCondition(nn.Module):
+    """An action to what every pass of its frame is told of it.
+
+    Args:
+        dynamics: whose weights are used, not copied.
+    """
+
+    def __init__(self, dynamics: MaskGITDynamics) -> None:
+        super().__init__()
+        self.dynamics = dynamics
+        blocks = cast("list[SpaceTimeBlock]", list(dynamics.stack.blocks))
+        adaptive = dynamics.config.conditioning == "film"
+        self.makers = [block.modulation.make for block in blocks] if adaptive else []
+        rows = sum(block.modulation.count for block in blocks) if adaptive else 0
+        ones = [1.0 if i % 3 == 1 else 0.0 for i in range(rows)]
+        self.register_buffer("ones", torch.tensor(ones)[:, None], persistent=False)
+        self.ones: Tensor
+
+    def forward(self, action: Tensor, known: Tensor) -> Tensor:
+        """Tell an action.
+
+        Args:
+            action: int64 (1,), the latent action that leads to a frame.
+            known: bool (1,); False where that action is unknown.
+
+        Returns:
+            (rows, d): one row to add to the tokens or to put before them, or those of every adaptive norm.
+        """
+        dynamics, embedding = self.dynamics, self.dynamics.control
+        vector = functional.embedding(action, dynamics.actions)
+        made = embedding.leave(functional.silu(embedding.enter(vector * embedding.scale)))
+        condition = torch.where(known[:, None], made, embedding.null)
+        if not self.makers:
+            return condition
+        active = functional.silu(condition)
+        rows = torch.cat([make(active) for make in self.makers], 1)
+        return rows.reshape(-1, dynamics.config.stack.width) + self.ones
+
+
 class CodesStep(nn.Module):
     """One pass over a frame of codes.
 
@@ -184,34 +232,35 @@ class CodesStep(nn.Module):
         product = byte_product if arithmetic == "int8" else float_product
         self.dynamics, self.run = dynamics, StackStep(dynamics.stack, product)
 
-    def forward(self, codes: Tensor, action: Tensor, known: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, codes: Tensor, told: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
         """Predict the codes of a frame.
 
         Args:
             codes: int64 (s,), masked tokens as ``config.mask_code``.
-            action: int64 (1,), the latent action that leads to this frame.
-            known: bool (1,); False where that action is unknown.
+            told: (rows, d) of :class:`CodesCondition`.
             place: see :class:`StackStep`.
 
         Returns:
             Logits (s, codes), and what the cache takes.
         """
-        dynamics, embedding = self.dynamics, self.dynamics.control
-        vector = functional.embedding(action, dynamics.actions)
-        told = embedding.leave(functional.silu(embedding.enter(vector * embedding.scale)))
-        condition = torch.where(known[:, None], told, embedding.null)
+        x, new = self.run(*self._enter(codes, told), place)
+        return self.dynamics.head(x[-self.dynamics.config.tokens_per_frame :]), *new
+
+    def _enter(self, codes: Tensor, told: Tensor) -> tuple[Tensor, Tensor | None]:
+        dynamics = self.dynamics
         x = functional.embedding(codes, dynamics.enter.weight) + dynamics.place
         match dynamics.config.conditioning:
             case "add":
-                x, new = self.run(x + condition, None, place)
+                return x + told, None
             case "prepend":
-                x, new = self.run(torch.cat([condition, x]), None, place)
+                return torch.cat([told, x]), None
             case "film":
-                x, new = self.run(x, condition, place)
-        return dynamics.head(x[-dynamics.config.tokens_per_frame :]), *new
+                return x, told
 
 
-def _parts(block: SpaceTimeBlock, condition: Tensor) -> tuple[Tensor, ...]:
-    """Shift, gain and gate (1, d) of each layer; a gain is 1 + scale."""
-    made = block.modulation.make(functional.silu(condition)).chunk(block.modulation.count, -1)
-    return tuple(1.0 + part if i % 3 == 1 else part for i, part in enumerate(made))
+class CodesWrite(CodesStep):
+    """The pass that fills the cache: :class:`CodesStep` without what only a prediction needs."""
+
+    def forward(self, codes: Tensor, told: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
+        """Return what the cache takes; arguments as for a step."""
+        return self.run.write(*self._enter(codes, told), place)

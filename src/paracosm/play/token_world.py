@@ -190,7 +190,7 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
 def _choose_backend(
     folder: Path, spec: TokenWorldSpec, config: TokenEngineConfig
 ) -> Literal["onnx", "torch"]:
-    has_graphs = (folder / spec.parts.dynamics.folder / "step.onnx").is_file()
+    has_graphs = (folder / spec.parts.dynamics.folder / "write.onnx").is_file()
     if config.backend == "onnx" or (config.backend == "auto" and has_graphs):
         return "onnx"
     need("torch", "train")

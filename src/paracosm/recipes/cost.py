@@ -182,7 +182,9 @@ def play_cost(tokenizer: TokenizerStageConfig, dynamics: TeacherStageConfig, num
     sizes = dynamics.model
     entries = sizes.depth * sizes.window * sizes.tokens_per_frame * sizes.heads * sizes.head_width
     return PlayCost(
-        flops_per_frame=flops["condition"] + (num_passes + 1) * flops["step"] + flops["decode"],
+        flops_per_frame=sum(
+            (flops["condition"], num_passes * flops["step"], flops["write"], flops["decode"])
+        ),
         cache_bytes=2 * entries * FLOAT_BYTES,
     )
 

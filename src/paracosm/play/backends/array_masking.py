@@ -15,6 +15,9 @@ import numpy as np
 from paracosm.models.mask_schedule import count_masked
 from paracosm.models.rollout import Renoise
 
+_RUN = 32
+"""Codes of a run; about the root of how many there are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Masked:
@@ -64,9 +67,7 @@ def fill(frame: Masked, logits: np.ndarray, temperature: float) -> Filled:
     chances = np.exp(chosen)
     if temperature > 0:
         weights = chances if temperature == 1 else np.exp(chosen / np.float32(temperature))
-        cumulative = weights.cumsum(1, dtype=np.float64)
-        target = frame.draws[0][where].astype(np.float64) * cumulative[:, -1]
-        made = np.minimum((cumulative <= target[:, None]).sum(1), logits.shape[1] - 1)
+        made = pick(weights, frame.draws[0][where].astype(np.float64))
     else:
         made = chosen.argmax(1)
     codes, confidence = frame.codes.copy(), np.full(len(frame.codes), np.inf)
@@ -74,6 +75,27 @@ def fill(frame: Masked, logits: np.ndarray, temperature: float) -> Filled:
     rows = np.arange(len(where))
     confidence[where] = chosen[rows, made] - np.log(chances.sum(1, dtype=np.float64))
     return Filled(codes=codes, confidence=confidence)
+
+
+def pick(weights: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Entry of each row at which the running sum of its weights passes a share of their sum.
+
+    Runs of weights are summed first, and only the run that is met is looked at one by one: a running sum of
+    all of them costs as much as a layer of the network.
+
+    Args:
+        weights: float32 (n, codes), none negative.
+        draws: float64 (n,) in [0, 1).
+    """
+    rows, codes = np.arange(len(weights)), weights.shape[1]
+    starts = np.arange(0, codes, _RUN)
+    sums = np.add.reduceat(weights, starts, 1, np.float64).cumsum(1)
+    target = draws * sums[:, -1]
+    met = np.minimum((sums <= target[:, None]).sum(1), len(starts) - 1)
+    rest = target - np.where(met > 0, sums[rows, met - 1], 0.0)
+    places = np.minimum(starts[met][:, None] + np.arange(_RUN), codes - 1)
+    inside = weights[rows[:, None], places].cumsum(1, dtype=np.float64)
+    return np.minimum(starts[met] + (inside <= rest[:, None]).sum(1), codes - 1)
 
 
 def remask(mask_code: int) -> Renoise:

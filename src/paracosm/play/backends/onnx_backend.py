@@ -36,15 +36,10 @@ class OnnxBackend:
         self._encode = open_graph(tokenizer / "encode.onnx", num_threads)
         self._decode = open_graph(tokenizer / "decode.onnx", num_threads)
         self._condition = open_graph(dynamics / "condition.onnx", num_threads)
-        self._step_file, self._num_threads = dynamics / "step.onnx", num_threads
         tokens = spec.sizes.tokens_per_frame if spec.sizes.attention == "joint" else 1
         usual = (spec.play.window or spec.sizes.window) * tokens
-        step = open_graph(self._step_file, num_threads, {PLACES: usual})
-        check_cache_order(step, self._step_file)
-        self._steps = {usual: step}
-        self._opening = threading.Lock()
-        # The writing pass needs no prediction: this skips the last feed-forward layer and the head.
-        self._only_needed = only_needed()
+        self._step = _PassGraph(dynamics / "step.onnx", num_threads, usual)
+        self._write = _PassGraph(dynamics / "write.onnx", num_threads, usual)
         self.encoder_state = _first_state(self._encode)
         self.decoder_state = _first_state(self._decode)
 
@@ -70,23 +65,52 @@ class OnnxBackend:
         self, x: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
     ) -> np.ndarray:
         """See the Protocol."""
-        return self._step(ring).run(["clean"], _step_inputs(x, modulation, cos, sin, ring))[0]
+        return self._step.run(["clean"], x, modulation, cos, sin, ring)[0]
 
     def write(
         self, clean: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
     ) -> tuple[np.ndarray, np.ndarray]:
         """See the Protocol."""
-        inputs = _step_inputs(clean, modulation, cos, sin, ring)
-        keys, values = self._step(ring).run(["new_keys", "new_values"], inputs, self._only_needed)
+        keys, values = self._write.run(["new_keys", "new_values"], clean, modulation, cos, sin, ring)
         return keys, values
 
-    def _step(self, ring: Ring) -> Any:
-        """The graph of a pass for a past of this length: fixed lengths are faster than free ones."""
-        places = len(ring.mask)
+
+class _PassGraph:
+    """One graph of a pass, opened anew for each length of the past: fixed lengths are faster than free ones.
+
+    Args:
+        path: its file.
+        num_threads: threads of one pass.
+        usual: places of the past that are met first.
+    """
+
+    def __init__(self, path: Path, num_threads: int, usual: int) -> None:
+        self._path, self._num_threads = path, num_threads
+        session = open_graph(path, num_threads, {PLACES: usual})
+        check_cache_order(session, path)
+        self._sessions = {usual: session}
+        self._opening = threading.Lock()
+
+    def run(
+        self,
+        outputs: list[str],
+        x: np.ndarray,
+        modulation: np.ndarray,
+        cos: np.ndarray,
+        sin: np.ndarray,
+        ring: Ring,
+    ) -> list[np.ndarray]:
+        """Outputs by name; arguments as for :meth:`OnnxBackend.step`."""
+        inputs = {"x": x, "modulation": modulation, "cos": cos, "sin": sin, "mask": ring.mask}
+        inputs |= _named("keys", ring.keys) | _named("values", ring.values)
+        session = self._session(len(ring.mask))
+        return session.run(outputs, taken(session, inputs))
+
+    def _session(self, places: int) -> Any:
         with self._opening:
-            if places not in self._steps:
-                self._steps[places] = open_graph(self._step_file, self._num_threads, {PLACES: places})
-            return self._steps[places]
+            if places not in self._sessions:
+                self._sessions[places] = open_graph(self._path, self._num_threads, {PLACES: places})
+            return self._sessions[places]
 
 
 def session_options(num_threads: int) -> onnxruntime.SessionOptions:
@@ -104,13 +128,6 @@ def session_options(num_threads: int) -> onnxruntime.SessionOptions:
     # Without it, sums of two byte products overflow quietly on processors that lack VNNI instructions.
     options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
-    return options
-
-
-def only_needed() -> onnxruntime.RunOptions:
-    """Return options of a run that leaves out what the outputs asked for do not need."""
-    options = onnxruntime.RunOptions()
-    options.only_execute_path_to_fetches = True
     return options
 
 
@@ -144,6 +161,11 @@ def open_graph(path: Path, num_threads: int, lengths: Mapping[str, int] | None =
         ) from error
 
 
+def taken(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those inputs that a graph takes: one that only writes has no use for the last layer's past."""
+    return {part.name: inputs[part.name] for part in session.get_inputs()}
+
+
 def check_cache_order(session: Any, path: Path) -> None:
     """Refuse a graph that takes its past in another order than rings keep it.
 
@@ -157,13 +179,6 @@ def check_cache_order(session: Any, path: Path) -> None:
 def _first_state(session: Any) -> State:
     held = [part for part in session.get_inputs() if part.name.startswith("state_")]
     return tuple(np.zeros(part.shape, np.float32) for part in held)
-
-
-def _step_inputs(
-    x: np.ndarray, modulation: np.ndarray, cos: np.ndarray, sin: np.ndarray, ring: Ring
-) -> dict[str, np.ndarray]:
-    inputs = {"x": x, "modulation": modulation, "cos": cos, "sin": sin, "mask": ring.mask}
-    return inputs | _named("keys", ring.keys) | _named("values", ring.values)
 
 
 def _named(name: str, arrays: Any) -> dict[str, np.ndarray]:

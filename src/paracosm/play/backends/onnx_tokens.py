@@ -21,7 +21,7 @@ from paracosm.models.mask_schedule import SamplerConfig, mask_levels
 from paracosm.models.rollout import next_frame
 
 from .array_masking import Filled, Masked, fill, remask
-from .onnx_backend import check_cache_order, only_needed, open_graph, runtime_name
+from .onnx_backend import check_cache_order, open_graph, runtime_name, taken
 from .ring import Entry, Ring
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ class Streamed:
     Args:
         path: the graph.
         num_threads: threads of one pass.
+        writer: a graph that takes the same and gives only what the cache takes.
 
     Raises:
-        DataError: when the graph is missing, cannot be read, or says nothing of its cache.
+        DataError: when a graph is missing, cannot be read, or says nothing of its cache.
     """
 
-    def __init__(self, path: Path, num_threads: int) -> None:
+    def __init__(self, path: Path, num_threads: int, writer: Path | None = None) -> None:
         self._session: Any = open_graph(path, num_threads)
-        self._only_needed = only_needed()
+        self._writer: Any = open_graph(writer, num_threads) if writer else None
         notes = self._session.get_modelmeta().custom_metadata_map
         if SIZES_NOTE not in notes:
             raise DataError(f"{path} says nothing of its cache; build the world again")
@@ -105,7 +106,7 @@ class Streamed:
 
     def look(self, inputs: dict[str, np.ndarray], place: dict[str, np.ndarray]) -> np.ndarray:
         """What the graph makes of a frame; the past stays as it is."""
-        return self._session.run([self._made], {**inputs, **place}, self._only_needed)[0]
+        return self._session.run([self._made], {**inputs, **place})[0]
 
     def write(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> tuple[np.ndarray, Past]:
         """What the graph makes of a frame, and the past that also holds it."""
@@ -114,11 +115,8 @@ class Streamed:
         return made, self._keep(new, index, next(iter(inputs.values())), past)
 
     def write_only(self, inputs: dict[str, np.ndarray], index: int, past: Past) -> Past:
-        """The past that also holds a frame."""
-        place = self.place(index, past)
-        new = []
-        if place:
-            new = self._session.run(["new_keys", "new_values"], {**inputs, **place}, self._only_needed)
+        """The past that also holds a frame, by the writer."""
+        new = self._writer.run(None, taken(self._writer, {**inputs, **self.place(index, past)}))
         return self._keep(new, index, next(iter(inputs.values())), past)
 
     def _keep(self, new: list[np.ndarray], index: int, made_from: np.ndarray, past: Past) -> Past:
@@ -150,7 +148,8 @@ class OnnxTokenPlayer:
         self.runtime = runtime_name()
         self._encode = Streamed(tokenizer / "encode.onnx", num_threads)
         self._decode = Streamed(tokenizer / "decode.onnx", num_threads)
-        self._step = Streamed(dynamics / "step.onnx", num_threads)
+        self._condition = open_graph(dynamics / "condition.onnx", num_threads)
+        self._step = Streamed(dynamics / "step.onnx", num_threads, dynamics / "write.onnx")
         self.tokens = self._decode.sizes.tokens_per_frame
         self._mask_code = self._step.made_width  # one logit a code; the code after the last stands for a mask
 
@@ -161,7 +160,7 @@ class OnnxTokenPlayer:
         image = clip[-1]
         for index, (picture, action) in enumerate(zip(clip, actions, strict=True)):
             codes, seen = self._encode.write({"image": np.ascontiguousarray(picture)}, index, seen)
-            past = self._step.write_only({"codes": codes, **_told(action)}, index, state.past)
+            past = self._step.write_only({"codes": codes, **self._tell(action)}, index, state.past)
             image, shown = self._decode.write({"codes": codes}, index, state.decoder)
             state = OnnxTokenState(dynamics=past, decoder=shown, index=index + 1)
         return image, state
@@ -170,7 +169,7 @@ class OnnxTokenPlayer:
         self, action: int, draws: np.ndarray, sampler: SamplerConfig, state: OnnxTokenState
     ) -> tuple[np.ndarray, OnnxTokenState]:
         """Make the next frame; see :meth:`.torch_tokens.TokenPlayer.next`."""
-        told, index, past = _told(action), state.index, state.past
+        told, index, past = self._tell(action), state.index, state.past
         # the past is the same for all passes of a frame
         place = self._step.place(index, past)
 
@@ -193,9 +192,10 @@ class OnnxTokenPlayer:
         """The same state with nothing still to be written."""
         return replace(state, dynamics=state.past)
 
-
-def _told(action: int | None) -> dict[str, np.ndarray]:
-    return {"action": np.array([action or 0], np.int64), "known": np.array([action is not None])}
+    def _tell(self, action: int | None) -> dict[str, np.ndarray]:
+        """What all passes of a frame are told of the action that leads to it."""
+        given = {"action": np.array([action or 0], np.int64), "known": np.array([action is not None])}
+        return {"told": self._condition.run(None, given)[0]}
 
 
 def open_player(

@@ -42,7 +42,7 @@ class TorchBackend:
         self._torch = torch = need("torch", "train")
         from paracosm.models.dynamics_flow import FlowDynamics
         from paracosm.models.frame_codec import DecodeFrame, EncodeFrame, first_states
-        from paracosm.models.frame_step import FrameCondition, FrameStep
+        from paracosm.models.frame_step import FrameCondition, FrameStep, FrameWrite
         from paracosm.models.tokenizer_vae import TokenizerVAE
 
         torch.set_num_threads(num_threads)
@@ -52,8 +52,9 @@ class TorchBackend:
         self._encode, self._decode = EncodeFrame(tokenizer), DecodeFrame(tokenizer)
         self._condition: Callable[..., Any] = FrameCondition(dynamics)
         self._step: Callable[..., Any] = FrameStep(dynamics, spec.arithmetic)
+        self._write: Callable[..., Any] = FrameWrite(dynamics, spec.arithmetic)
         if compile == "default":
-            self._step = torch.compile(self._step)
+            self._step, self._write = torch.compile(self._step), torch.compile(self._write)
         self.encoder_state, self.decoder_state = (
             tuple(part.numpy() for part in state) for state in first_states(tokenizer)
         )
@@ -86,7 +87,7 @@ class TorchBackend:
     ) -> tuple[np.ndarray, np.ndarray]:
         """See the Protocol."""
         inputs = [clean, modulation, cos, sin, ring.mask, *ring.keys, *ring.values]
-        _, keys, values = self._run(self._step, inputs)
+        keys, values = self._run(self._write, inputs)
         return keys, values
 
     def _run(self, function: Callable[..., Any], arrays: Iterable[np.ndarray]) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ import pytest
 
 from paracosm.collect.explorers.minetest import MinetestExplorer, MinetestExplorerConfig
 from paracosm.collect.games import minetest_files
-from paracosm.collect.games.minetest import KEYS, MinetestConfig, MinetestWorld
+from paracosm.collect.games.minetest import KEYS, MinetestConfig, MinetestWorld, shrink
 from paracosm.collect.games.minetest_files import MODS, WEATHERS, find_programs, write_files
 from paracosm.collect.games.minetest_number import (
     BLOCK,
@@ -124,17 +124,43 @@ def test_a_missing_game_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"width": 64}, "frame size 90 x 64 does not fit; use 48 x 96 up to 1080 x 1920"),
+        ({"width": 64}, "frame size 90 x 64 drawn at 90 x 64 does not fit; draw 48 x 96 up to 1080 x 1920"),
+        ({"width": 64, "height": 30, "supersampling": 9}, "supersampling 9 is out of range; use 1 to 8"),
         ({"height": 91}, "frame size 91 x 160 is odd; use even sides"),
         ({"max_turn": 30.0}, "max_turn 30 or max_pitch 4 is out of range"),
         ({"steps_per_second": 5}, "steps_per_second 5 is out of range; use 10 to 60"),
         ({"viewing_range": 8}, "viewing_range 8 or span 3000 is out of range"),
+        ({"centre": (0, 30000)}, r"centre \(0, 30000\) is out of range; use -20000 to 20000 nodes"),
+        ({"lights": ()}, r"lights \(\) cannot be drawn from; use one or more of dawn, noon, dusk, night"),
+        ({"weathers": ("hail",)}, r"weathers \('hail',\) cannot be drawn from; use one or more of clear"),
         ({"change_seconds": (9.0, 5.0)}, r"change_seconds \(9.0, 5.0\) is no range"),
     ],
 )
 def test_a_config_that_cannot_be_played_is_refused(given: dict, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         MinetestConfig(**given)
+
+
+def test_a_sky_changes_only_to_what_there_may_be() -> None:
+    sky = Sky(5, (1.0, 1.0), 10, weathers=("rain",), lights=("dawn", "noon"))
+    assert sky.weather == "rain"
+    changes = [change for index in range(1, 400) for change in sky.changes(index)]
+    assert len(changes) == 39
+    assert set(changes) == {("light", "dawn"), ("light", "noon")}
+    still = Sky(5, (1.0, 1.0), 10, weathers=("rain",), lights=("noon",))
+    assert not [change for index in range(1, 400) for change in still.changes(index)]
+
+
+def test_pixels_of_a_frame_are_means_of_those_that_were_drawn() -> None:
+    config = MinetestConfig(height=48, width=64, supersampling=2)
+    assert config.window == (128, 104)
+    assert config.degrees_per_pixel == MinetestConfig(height=96, width=128).degrees_per_pixel
+    drawn = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    kept = shrink(drawn, 2)
+    assert kept.shape == (48, 64, 3)
+    assert kept.dtype == np.uint8
+    assert kept[5, 7, 1] == np.floor(drawn[10:12, 14:16, 1].mean() + 0.5)
+    assert shrink(drawn, 1) is drawn
 
 
 def test_every_key_of_the_world_is_on_the_keyboard() -> None:

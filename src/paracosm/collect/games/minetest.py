@@ -21,7 +21,7 @@ from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.rng import stream
 from paracosm.core.world import REPEATS, Frame, Snapshot, WorldInfo, check_snapshot, check_start
 
-from .minetest_files import Programs, find_programs, write_files
+from .minetest_files import LIGHTS, WEATHERS, Programs, find_programs, write_files
 from .minetest_number import BLOCK, STRIP_HEIGHT, STRIP_WIDTH
 from .minetest_process import LOADING_WAIT_S, MinetestProcess, private_folder
 from .minetest_record import FrameRecord
@@ -68,7 +68,9 @@ class MinetestConfig:
     height: int = 90
     """Rows of a frame in pixels; the window has 8 more, which carry the frame's number and are cut off."""
     width: int = 160
-    """Columns of a frame in pixels, 96 or more."""
+    """Columns of a frame in pixels, 96 or more once multiplied by ``supersampling``."""
+    supersampling: int = 1
+    """Pixels that the game draws for each pixel of a frame along each side, 1 to 8; their mean is kept."""
     steps_per_second: int = 20
     """Steps in one second of the game's clock, 10 to 60."""
     max_turn: float = 8.0
@@ -79,23 +81,32 @@ class MinetestConfig:
     """Seen through the player's eyes, from behind, or either, as the reset seed says."""
     map_seed: int = 83
     """The seed from which the game makes its map."""
+    centre: tuple[int, int] = (0, 0)
+    """Node x, z (east, north) around which starts are drawn."""
     span: int = 3000
-    """Starts are drawn from a square of so many nodes around the map's centre."""
+    """Starts are drawn from a square of so many nodes around the centre."""
     viewing_range: int = 48
     """How far the game draws, in nodes, 32 to 160; what is nearer has been loaded before the first frame."""
     change_seconds: tuple[float, float] = (5.0, 10.0)
     """Shortest and longest time between two changes of weather or light; (0, 0) leaves them as they are."""
+    weathers: tuple[str, ...] = WEATHERS
+    """Weathers that there may be."""
+    lights: tuple[str, ...] = tuple(LIGHTS)
+    """Times of day that there may be."""
     hand: Literal["shown", "hidden"] = "hidden"
     """Whether the player's hand is drawn."""
 
     def __post_init__(self) -> None:
-        if not (48 <= self.height <= 1080 and STRIP_WIDTH + 8 <= self.width <= 1920):
+        if not 1 <= self.supersampling <= 8:
+            raise ConfigError(f"supersampling {self.supersampling} is out of range; use 1 to 8")
+        width, height = self.drawn
+        if not (48 <= height <= 1080 and STRIP_WIDTH + 8 <= width <= 1920 and self.height >= 16):
             raise ConfigError(
-                f"frame size {self.height} x {self.width} does not fit; use 48 x {STRIP_WIDTH + 8} up to "
-                "1080 x 1920"
+                f"frame size {self.height} x {self.width} drawn at {height} x {width} does not fit; draw "
+                f"48 x {STRIP_WIDTH + 8} up to 1080 x 1920, with supersampling for smaller frames"
             )
-        if self.height % 2 or self.width % 2:
-            raise ConfigError(f"frame size {self.height} x {self.width} is odd; use even sides")
+        if height % 2 or width % 2:
+            raise ConfigError(f"frame size {height} x {width} is odd; use even sides")
         if not 10 <= self.steps_per_second <= 60:
             raise ConfigError(f"steps_per_second {self.steps_per_second} is out of range; use 10 to 60")
         if not 0 < self.max_turn <= 15 or not 0 <= self.max_pitch <= 15:
@@ -108,6 +119,13 @@ class MinetestConfig:
                 f"viewing_range {self.viewing_range} or span {self.span} is out of range; "
                 "use 32 to 160, and 100 to 20000 nodes"
             )
+        if max(map(abs, self.centre)) > 20000:
+            raise ConfigError(f"centre {self.centre} is out of range; use -20000 to 20000 nodes")
+        for name, given, known in (("weathers", self.weathers, WEATHERS), ("lights", self.lights, LIGHTS)):
+            if not given or not set(given) <= set(known):
+                raise ConfigError(
+                    f"{name} {given} cannot be drawn from; use one or more of {', '.join(known)}"
+                )
         shortest, longest = self.change_seconds
         if not (0 < shortest <= longest or shortest == longest == 0):
             raise ConfigError(
@@ -115,17 +133,23 @@ class MinetestConfig:
             )
 
     @property
+    def drawn(self) -> tuple[int, int]:
+        """Columns and rows of the game's own pixels that are kept of a frame."""
+        return self.width * self.supersampling, self.height * self.supersampling
+
+    @property
     def window(self) -> tuple[int, int]:
         """Columns and rows of the game's window.
 
         As much is cut off below as above, so that the middle of a frame is the middle of the view.
         """
-        return self.width, self.height + 2 * STRIP_HEIGHT
+        width, height = self.drawn
+        return width, height + 2 * STRIP_HEIGHT
 
     @property
     def degrees_per_pixel(self) -> float:
         """Turn for each pixel that the mouse moves."""
-        return self.max_turn / (MOUSE_SHARE * self.width)
+        return self.max_turn / (MOUSE_SHARE * self.drawn[0])
 
 
 class MinetestWorld:
@@ -186,7 +210,8 @@ class MinetestWorld:
         game = self._need_game()
         self._hold(game, frozenset())
         game.set_pace("loose")
-        self._sky = Sky(seed, self.config.change_seconds, self.config.steps_per_second)
+        config = self.config
+        self._sky = Sky(seed, config.change_seconds, config.steps_per_second, config.weathers, config.lights)
         person = self.config.person
         if person == "mixed":
             person = ("first", "third")[int(stream(seed, "minetest person").integers(2))]
@@ -194,7 +219,7 @@ class MinetestWorld:
         game.order("weather", self._sky.weather)
         game.order("light", self._sky.light)
         yaw = self._go(game, seed)
-        self._look_around(game, yaw)
+        self._look_around(game, yaw, person)
         game.set_pace("exact")
         game.wait_until_still(game.settle())
         self._frame = None
@@ -305,7 +330,7 @@ class MinetestWorld:
         """Stand the player on the first dry place that the seed draws; returns the heading as a compass."""
         rng, half = stream(seed, "minetest start"), self.config.span // 2
         for _ in range(MOST_PLACES):
-            x, z = (int(value) for value in rng.integers(-half, half, 2))
+            x, z = (int(value) for value in rng.integers(-half, half, 2) + self.config.centre)
             yaw = float(rng.integers(0, 360))
             if self._wait_for(game, game.order("place", x, z, yaw)).words["place"] == "stands":
                 return yaw
@@ -314,18 +339,20 @@ class MinetestWorld:
             "use another map_seed or a larger span"
         )
 
-    def _look_around(self, game: MinetestProcess, yaw: float) -> None:
-        """Have everything sent and drawn that the player could see by turning round."""
+    def _look_around(self, game: MinetestProcess, yaw: float, person: str) -> None:
+        """Have everything sent and drawn that the player could see by turning round, and seen as asked."""
         for quarter in range(4):
             game.order("look", (yaw + 90 * quarter) % 360)
             for _ in range(4):
                 self._play(game)
         record = self._wait_for(game, game.order("look", yaw))
         for _ in range(60):
-            if record.missing == 0:
-                break
+            if record.missing == 0 and record.words["person"] == person:
+                return
             time.sleep(LOADING_WAIT_S)
             record = self._play(game)
+        if record.words["person"] != person:
+            raise WorldError(f"minetest did not change its view to {person} person; open the world again")
 
     def _hold(self, game: MinetestProcess, keys: frozenset[str]) -> None:
         for name, key in KEYS.items():
@@ -383,7 +410,7 @@ class MinetestWorld:
         return tuple(events)
 
     def _show(self, game: MinetestProcess, record: FrameRecord, index: int, events: tuple[str, ...]) -> Frame:
-        picture = game.picture_of(record)[BLOCK : BLOCK + self.config.height]
+        picture = shrink(game.picture_of(record)[BLOCK:-BLOCK], self.config.supersampling)
         numbers = record.numbers
         truth: dict[str, Any] = {
             "pose": {
@@ -409,6 +436,13 @@ class MinetestWorld:
             "events": events,
         }
         return Frame(image=np.ascontiguousarray(picture), index=index, truth=truth)
+
+
+def shrink(picture: np.ndarray, times: int) -> np.ndarray:
+    """Make uint8 (h, w, 3) of (h times, w times, 3): each pixel is the rounded mean of its part."""
+    height, width = picture.shape[0] // times, picture.shape[1] // times
+    parts = picture.reshape(height, times, width, times, 3)
+    return (parts.mean((1, 3)) + 0.5).astype(np.uint8) if times > 1 else picture
 
 
 def _describe(config: MinetestConfig, programs: Programs) -> WorldInfo:

@@ -5,6 +5,8 @@ This file does NOT know how the game is told, or what a weather looks like.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paracosm.core.rng import stream
 
 from .minetest_files import LIGHTS, WEATHERS
@@ -17,13 +19,23 @@ class Sky:
         seed: the reset seed; the same seed gives the same sky.
         change_seconds: shortest and longest time between two changes; (0, 0) for none.
         steps_per_second: steps in a second.
+        weathers: those that there may be.
+        lights: those that there may be.
     """
 
-    def __init__(self, seed: int, change_seconds: tuple[float, float], steps_per_second: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        change_seconds: tuple[float, float],
+        steps_per_second: int,
+        weathers: Sequence[str] = WEATHERS,
+        lights: Sequence[str] = tuple(LIGHTS),
+    ) -> None:
         self._rng = stream(seed, "minetest sky")
         self._change_seconds, self._rate = change_seconds, steps_per_second
-        self.weather = str(self._rng.choice(WEATHERS))
-        self.light = str(self._rng.choice(list(LIGHTS)))
+        self._weathers, self._lights = weathers, lights
+        self.weather = str(self._rng.choice(list(weathers)))
+        self.light = str(self._rng.choice(list(lights)))
         self._next = self._draw_next(0)
 
     def changes(self, index: int) -> list[tuple[str, str]]:
@@ -31,11 +43,16 @@ class Sky:
         if index != self._next:
             return []
         self._next = self._draw_next(index)
-        if self._rng.random() < 0.5:
-            self.weather = str(self._rng.choice([name for name in WEATHERS if name != self.weather]))
+        weathers = [name for name in self._weathers if name != self.weather]
+        lights = [name for name in self._lights if name != self.light]
+        turn = self._rng.random() < 0.5
+        if weathers and (turn or not lights):
+            self.weather = str(self._rng.choice(weathers))
             return [("weather", self.weather)]
-        self.light = str(self._rng.choice([name for name in LIGHTS if name != self.light]))
-        return [("light", self.light)]
+        if lights:
+            self.light = str(self._rng.choice(lights))
+            return [("light", self.light)]
+        return []
 
     def _draw_next(self, index: int) -> int:
         shortest, longest = self._change_seconds

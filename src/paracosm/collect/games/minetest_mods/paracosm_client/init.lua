@@ -10,8 +10,10 @@ local BLACK = "blank.png^[noalpha^[colorize:#000000:255"
 local KEYS = {"up", "down", "left", "right", "jump", "sneak"}
 local STILL = 0.005 -- seconds below which the clock was not moved by a step, but nudged or read a little off
 local HEARTBEAT = 40 -- frames without a tick of the clock between two signs of life
+local SETTLED = 8 -- frames that the player has stood somewhere before the view may change
 
 local frame, quiet, blocks, shown, joined = 0, 0, {}, {}, false
+local wanted_person, standing = nil, 0
 local state = {order = 0, weather = "", light = "", biome = "", person = "", place = ""}
 
 local function draw(index, white)
@@ -129,6 +131,21 @@ local function tell(dtime)
     minetest.log("action", table.concat(words, " "))
 end
 
+-- The view is the player's own object's, which comes a little after the player; asked for earlier, the game ends.
+local function change_view()
+    if state.place == "stands" then
+        standing = standing + 1
+    end
+    if not wanted_person or standing < SETTLED then
+        return
+    end
+    local mode = wanted_person == "third" and 1 or 0
+    if minetest.camera:get_camera_mode() ~= mode then
+        minetest.camera:set_camera_mode(mode)
+    end
+    state.person = wanted_person
+end
+
 minetest.register_globalstep(function(dtime)
     if not minetest.localplayer or not minetest.camera then
         return
@@ -148,6 +165,7 @@ minetest.register_globalstep(function(dtime)
     end
     frame = frame + 1
     draw_number(frame % MODULUS)
+    change_view()
     tell(dtime)
 end)
 
@@ -161,9 +179,10 @@ minetest.register_on_modchannel_message(function(channel, sender, message)
         return
     end
     state.order = math.max(state.order, tonumber(order))
-    state[name] = value
     if name == "person" then
-        minetest.camera:set_camera_mode(value == "third" and 1 or 0)
+        wanted_person = value
+    else
+        state[name] = value
     end
 end)
 

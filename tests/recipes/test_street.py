@@ -13,7 +13,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.data.reader import Dataset
 from paracosm.data.video import VideoWriter
 from paracosm.play.engine import open_model_world
-from paracosm.recipes import coinrun, doom, own, small
+from paracosm.recipes import coinrun, doom, minetest, own, small
 from paracosm.recipes.street import START_FRAMES, Street, build, choose_starts, run_street
 from paracosm.recipes.street import shorten as shorten_street
 from paracosm.worlds import make_policy, open_world
@@ -164,8 +164,8 @@ def test_frames_that_do_not_divide_into_tokens_are_refused() -> None:
         small.Shape(height=40, width=60, controls=ControlSpace())
 
 
-@pytest.mark.parametrize("recipe", [doom, coinrun])
-def test_every_stage_of_a_bundled_street_has_the_game_s_sizes(recipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [doom, coinrun, minetest])
+def test_every_stage_of_a_street_has_the_game_s_sizes(recipe, tmp_path: Path) -> None:
     street: Street = recipe.street(tmp_path)
     shape: small.Shape = recipe.shape()
     for made in (street, shorten_street(street)):
@@ -182,7 +182,7 @@ def test_every_stage_of_a_bundled_street_has_the_game_s_sizes(recipe, tmp_path: 
         assert made.recordings["train"].out == made.tokenizer.data == made.dynamics.data == made.reader.data
 
 
-@pytest.mark.parametrize("recipe", [doom, coinrun])
+@pytest.mark.parametrize("recipe", [doom, coinrun, minetest])
 def test_splits_share_no_world_seed(recipe, tmp_path: Path) -> None:
     street: Street = recipe.street(tmp_path)
     train, held_out = street.recordings["train"], street.recordings["held_out"]

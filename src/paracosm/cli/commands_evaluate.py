@@ -8,7 +8,6 @@ from typing import Literal
 import tyro
 
 from paracosm.cli.arguments import File, Folder, command_line, full_name, parse, show, stderr_progress
-from paracosm.cli.commands_recipe import BUNDLED
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.evaluate.case_set import SETS, find_case_set, render_case_set
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
@@ -134,7 +133,7 @@ def suite_config(command: EvaluateCommand) -> SuiteConfig:
     beside = folder.parent if (folder.parent / "data").is_dir() else Path("runs") / name
     run = command.run or beside
     data, reference, unseen = command.data, command.reference, command.unseen
-    there = name not in BUNDLED and (run / "data" / "held_out").is_dir()
+    there = find_case_set(f"game:{name}") is None and (run / "data" / "held_out").is_dir()
     if command.cases is None and (data is not None or command.run is not None or there):
         data = data or _must_be(run / "data" / "held_out", "--data", "held-out recordings")
         reference = reference or _must_be(run / "data" / "train", "--reference", "training recordings")

@@ -43,7 +43,7 @@ class PlanCommand:
 
     recipe: Annotated[
         tyro.conf.Positional[str],
-        tyro.conf.arg(metavar="{doom,coinrun,own,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"),
+        tyro.conf.arg(metavar="{doom,coinrun,minetest,own,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"),
     ]
     """Recipe to plan; the sizes of genie are tiny, small, coinrun_case_study, paper_10b, robotics_2_5b and
     robotics_tiny; those of gamegen_o published, tiny and smoke; those of matrix_game2 universal, gta_drive,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BUNDLED: dict[str, str] = {"doom": "paracosm.recipes.doom", "coinrun": "paracosm.recipes.coinrun"}
-"""Recipes of the bundled worlds; "own" takes any other game."""
+STREETS: dict[str, str] = {name: f"paracosm.recipes.{name}" for name in ("doom", "coinrun", "minetest")}
+"""Recipes that record a game of their own; "own" takes any other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,9 @@ class RecipeCommand:
 
     recipe: Annotated[
         tyro.conf.Positional[str],
-        tyro.conf.arg(metavar="{doom,coinrun,own,genie,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"),
+        tyro.conf.arg(
+            metavar="{doom,coinrun,minetest,own,genie,genie.NAME,gamegen_o.NAME,matrix_game2.NAME}"
+        ),
     ]
     """Which pipeline; genie learns its actions from pictures alone, gamegen_o follows words, matrix_game2
     streams several frames at once."""
@@ -70,7 +72,7 @@ class ExportCommand:
     takes another model of the same sizes, such as a student of few passes.
     """
 
-    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,own}")]
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{doom,coinrun,minetest,own}")]
     """Which pipeline made the models."""
     source: Annotated[str, tyro.conf.arg(name="from")] = ""
     """For own: what the recipe was run with."""
@@ -144,15 +146,15 @@ def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progres
         from paracosm.recipes import own
 
         street = own.street(run or _run_folder(own.short_name(source), tiny), source, progress)
-    elif name in BUNDLED:
+    elif name in STREETS:
         if source:
             raise ConfigError(
                 f'{name} records its own game, --from "{source}" is not taken; use recipe own for yours'
             )
-        describe: Callable[[Path], Street] = importlib.import_module(BUNDLED[name]).street
+        describe: Callable[[Path], Street] = importlib.import_module(STREETS[name]).street
         street = describe(run or _run_folder(name, tiny))
     else:
-        raise ConfigError(f'there is no recipe "{name}"; choose one of {", ".join([*BUNDLED, "own"])}')
+        raise ConfigError(f'there is no recipe "{name}"; choose one of {", ".join([*STREETS, "own"])}')
     return shorten(street) if tiny else street
 
 

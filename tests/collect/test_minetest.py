@@ -13,7 +13,7 @@ import pytest
 from paracosm.collect.explorers.minetest import MinetestExplorer, MinetestExplorerConfig
 from paracosm.collect.games import minetest_files
 from paracosm.collect.games.minetest import KEYS, MinetestConfig, MinetestWorld, shrink
-from paracosm.collect.games.minetest_files import MODS, WEATHERS, find_programs, write_files
+from paracosm.collect.games.minetest_files import MODS, WEATHERS, find_programs, mouse_gain, write_files
 from paracosm.collect.games.minetest_number import (
     BLOCK,
     MODULUS,
@@ -139,6 +139,11 @@ def test_a_missing_game_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_config_that_cannot_be_played_is_refused(given: dict, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         MinetestConfig(**given)
+
+
+def test_the_mouse_turns_as_far_in_narrow_windows() -> None:
+    assert mouse_gain((160, 98)) == 1
+    assert mouse_gain((128, 104)) == pytest.approx(0.18725 / 0.15625, abs=2e-3)  # seen in the game
 
 
 def test_a_sky_changes_only_to_what_there_may_be() -> None:

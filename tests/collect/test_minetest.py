@@ -12,7 +12,8 @@ import pytest
 
 from paracosm.collect.explorers.minetest import MinetestExplorer, MinetestExplorerConfig
 from paracosm.collect.games import minetest_files
-from paracosm.collect.games.minetest import KEYS, MinetestConfig, MinetestWorld, shrink
+from paracosm.collect.games.minetest import KEYS, MinetestWorld
+from paracosm.collect.games.minetest_config import MinetestConfig, shrink
 from paracosm.collect.games.minetest_files import MODS, WEATHERS, find_programs, mouse_gain, write_files
 from paracosm.collect.games.minetest_number import (
     BLOCK,

@@ -8,7 +8,8 @@ Held-out episodes are on the same map from other starts; unseen maps are recorde
 from dataclasses import replace
 from pathlib import Path
 
-from paracosm.collect.games.minetest import KEYS, MinetestConfig
+from paracosm.collect.games.minetest import KEYS
+from paracosm.collect.games.minetest_config import MinetestConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.core.controls import ControlSpace
 from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig

@@ -50,6 +50,7 @@ from .tokenizer_vae import TokenizerVAE
 from .tokenizer_vq import TokenizerVQ
 
 _CACHED = ("new_keys", "new_values")
+"""What a pass hands to the cache."""
 
 OPSET = 18
 """Oldest operator set that has every operator used; players older than it are from before 2023."""

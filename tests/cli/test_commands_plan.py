@@ -18,7 +18,7 @@ def test_a_recipe_is_described_and_its_costs_written(tmp_path, capsys):
 
 def test_what_is_no_recipe_or_device_is_refused(capsys):
     assert main(["plan", "quake"]) == 2
-    assert 'there is no recipe "quake"; choose one of doom, coinrun, own' in capsys.readouterr().err
+    assert 'there is no recipe "quake"; choose one of doom, coinrun, minetest, own' in capsys.readouterr().err
     assert main(["plan", "doom", "--device", "moon"]) == 2
     assert 'there is no device "moon"' in capsys.readouterr().err
 

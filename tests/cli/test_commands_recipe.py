@@ -14,7 +14,7 @@ from tests.train.datasets import record_counting
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["quake"], 'there is no recipe "quake"; choose one of doom, coinrun, own'),
+        (["quake"], 'there is no recipe "quake"; choose one of doom, coinrun, minetest, own'),
         (["own"], "own needs a game: --from gym:ID, or --from a folder of recordings or videos"),
         (["own", "--from", "no/such"], '"no/such" is neither gym:ID nor a folder'),
         (["doom", "--from", "gym:x"], 'doom records its own game, --from "gym:x" is not taken'),

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.progress import NoProgress
 from paracosm.core.run_dir import RunDir
 from paracosm.data.reader import Dataset
 from paracosm.models.dynamics_maskgit import MaskGITDynamics
@@ -142,7 +143,14 @@ def test_actions_of_an_episode_in_pieces_are_those_in_one(
 def test_actions_are_found_once_and_read_when_a_run_goes_on(
     walked: GenieRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = MaskGITStage(walked.dynamics).vectors
+    told: list[tuple[str, int]] = []
+
+    def note(what: str, total: int, unit: str = "step", start: int = 0) -> NoProgress:
+        told.append((what, total))
+        return NoProgress()
+
+    first = MaskGITStage(walked.dynamics, note).vectors
+    assert told == [("find actions", len(first))]
 
     def refuse(*_: object) -> None:
         raise AssertionError("the actions were found already")

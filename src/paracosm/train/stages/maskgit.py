@@ -131,9 +131,14 @@ class MaskGITStageConfig:
 
 
 class MaskGITStage:
-    """Networks and loss of the stage."""
+    """Networks and loss of the stage.
 
-    def __init__(self, config: MaskGITStageConfig) -> None:
+    Args:
+        config: of the stage.
+        progress: begins the progress line of finding actions, which takes minutes when it is done first.
+    """
+
+    def __init__(self, config: MaskGITStageConfig, progress: ProgressMaker = no_progress) -> None:
         self.config = config
         dataset = Dataset(config.data)
         episodes = select_episodes(dataset, config.split)
@@ -150,7 +155,7 @@ class MaskGITStage:
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = stack_blocks(dynamics.stack)
         self.vectors: tuple[np.ndarray, ...] = ()
-        self._open_actions(config, dataset, episodes, dynamics)
+        self._open_actions(config, dataset, episodes, dynamics, progress)
 
     def _open_actions(
         self,
@@ -158,6 +163,7 @@ class MaskGITStage:
         dataset: Dataset,
         episodes: Sequence[EpisodeRef],
         dynamics: MaskGITDynamics,
+        progress: ProgressMaker,
     ) -> None:
         """Find the action vectors of all episodes, or make the model that will find them."""
         actions = config.actions
@@ -180,13 +186,16 @@ class MaskGITStage:
         dynamics.set_actions(model.quantizer.lookup(torch.arange(sizes.num_actions)))
         vectors = dynamics.actions.numpy()
         store = open_actions(dataset, actions.model, config.tokenizer)
-        self.vectors = tuple(
-            # no clip is cut from a shorter one, and its actions may not be told
-            vectors[keep_actions(store, model, episode, self.tokenizer)]
-            if episode.num_frames >= max(config.clip_frames, sizes.span + 1)
-            else vectors[:0]
-            for episode in episodes
-        )
+        # no clip is cut from a shorter one, and its actions may not be told
+        least = max(config.clip_frames, sizes.span + 1)
+        found: list[np.ndarray] = []
+        line = progress("find actions", len(episodes), unit="episode")
+        for i, episode in enumerate(episodes):
+            enough = episode.num_frames >= least
+            found.append(vectors[keep_actions(store, model, episode, self.tokenizer) if enough else []])
+            line.update(i + 1)
+        line.close()
+        self.vectors = tuple(found)
 
     def batch(self, step: int, part: int, count: int) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
         """Return codes (b, t, s), the actions that led to each frame (b, t, a), and where they are from."""
@@ -338,7 +347,7 @@ def main(config: MaskGITStageConfig, progress: ProgressMaker = no_progress) -> P
     """Train the dynamics and return its model folder; goes on where an earlier run stopped."""
     with RunDir(config.run) as run:
         run.keep_config(config, MAY_CHANGE)
-        stage = MaskGITStage(config)
+        stage = MaskGITStage(config, progress)
         averages = train(stage, config.loop, run, progress, "train dynamics")
         folder = config.run / "dynamics"
         cast("MaskGITDynamics", averages["dynamics"]).save(folder)

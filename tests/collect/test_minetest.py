@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from paracosm.collect.explorers.minetest import MinetestExplorer, MinetestExplorerConfig
-from paracosm.collect.games import minetest_files
+from paracosm.collect.games import minetest_files, minetest_process
 from paracosm.collect.games.minetest import KEYS, MinetestWorld
 from paracosm.collect.games.minetest_config import MinetestConfig, shrink
 from paracosm.collect.games.minetest_files import MODS, WEATHERS, find_programs, mouse_gain, write_files
@@ -264,6 +264,22 @@ def test_each_captured_frame_answers_its_own_control() -> None:
         world.close()
     with pytest.raises(WorldError, match="game:minetest is closed; open it again"):
         world.reset(0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("installed")
+def test_a_game_that_finds_its_port_taken_draws_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [0, 0, 3600]  # the second world's first game starts at the first one's time: the same port
+    monkeypatch.setattr(minetest_process.secrets, "randbelow", lambda _: times.pop(0))
+    worlds = [MinetestWorld(MinetestConfig(height=60, width=112, viewing_range=32)) for _ in range(2)]
+    try:
+        frames = [world.reset(seed) for seed, world in enumerate(worlds)]
+    finally:
+        for world in worlds:
+            world.close()
+    assert not times
+    assert [frame.index for frame in frames] == [0, 0]
 
 
 @pytest.mark.slow

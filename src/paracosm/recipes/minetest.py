@@ -51,7 +51,6 @@ def recordings(run: Path) -> dict[str, RecordConfig]:
         max_steps=600,
         num_world_seeds=1_000_000,
         split="train",
-        workers=1,  # two games under one clock draw the same network port, and one of them never starts
     )
     held_out = replace(
         train,

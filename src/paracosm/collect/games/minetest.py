@@ -9,6 +9,7 @@ mods say.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ from paracosm.core.world import REPEATS, Frame, Snapshot, WorldInfo, check_snaps
 from .minetest_config import MinetestConfig, shrink
 from .minetest_files import Programs, find_programs, write_files
 from .minetest_number import BLOCK
-from .minetest_process import LOADING_WAIT_S, MinetestProcess, private_folder
+from .minetest_process import LOADING_WAIT_S, MinetestProcess, PortTakenError, private_folder
 from .minetest_record import FrameRecord
 from .minetest_sky import Sky
 
@@ -53,6 +54,9 @@ EYE_HEIGHT = 1.625
 
 MOST_PLACES = 40
 """Places drawn for a start before the world is given up as all water."""
+
+PORT_TRIES = 4
+"""Network ports that a starting game may draw before it is given up."""
 
 NUDGE_S = 0.002
 """Part of a step in which the game takes keys and mouse: it looks at the mouse when its clock has moved."""
@@ -197,6 +201,13 @@ class MinetestWorld:
         return self._game
 
     def _start(self) -> MinetestProcess:
+        """Start the game; one whose network port is taken is started anew, with another port."""
+        for _ in range(PORT_TRIES - 1):
+            with contextlib.suppress(PortTakenError):
+                return self._start_once()
+        return self._start_once()
+
+    def _start_once(self) -> MinetestProcess:
         """Start the game, let its clock run until it draws, then give its window the keyboard."""
         folder = private_folder()
         write_files(

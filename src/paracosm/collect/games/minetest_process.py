@@ -11,6 +11,7 @@ import collections
 import contextlib
 import os
 import queue
+import secrets
 import subprocess
 import tempfile
 import threading
@@ -29,8 +30,12 @@ from .minetest_number import MODULUS, read_number
 from .minetest_record import FrameRecord, InputSeen, parse_record, parse_seen
 from .minetest_x11 import XClient
 
-START_TIME = 1_700_000_000.0
-"""What the game's clock shows first, in seconds since 1970: the same for every run."""
+EARLIEST_START, START_CHOICES = 1_700_000_000, 100_000_000
+"""The game's clock first shows a whole second since 1970 drawn from so many. The game draws its network port
+by what that clock shows: two games that start at the same time would take the same port."""
+
+PORT_TAKEN = "Failed to bind socket"
+"""What the game says, and then waits for ever, when another program has its port."""
 
 PATIENCE_S = 300.0
 """Real seconds without a sign of the game after which it is given up."""
@@ -72,6 +77,10 @@ rm -rf -- "$KEEPER_FOLDER"
 """Runs a program until our end of a pipe closes, however we end, and removes its folder then."""
 
 
+class PortTakenError(WorldError):
+    """Another program has the network port that the game drew."""
+
+
 class MinetestProcess:
     """A running game, its screen and its clock.
 
@@ -87,7 +96,7 @@ class MinetestProcess:
     def __init__(self, programs: Programs, folder: Path, window: tuple[int, int]) -> None:
         self._window = window
         self._folder = folder
-        self._now = START_TIME
+        self._now = float(EARLIEST_START + secrets.randbelow(START_CHOICES))
         self._pace: Pace = "loose"
         self._clock = folder / "clock"
         self._orders = folder / "world" / "orders.txt"
@@ -127,6 +136,7 @@ class MinetestProcess:
         """Let the clock run until the game has loaded and tells its first frames.
 
         Raises:
+            PortTakenError: when another program has the port that the game drew.
             WorldError: when the game ended or does not draw for too long.
         """
         until = time.monotonic() + patience_s
@@ -134,6 +144,11 @@ class MinetestProcess:
             self.advance(tick)
             if self.poll_record(LOADING_WAIT_S) is not None:
                 return
+            if PORT_TAKEN in self._tail():
+                raise PortTakenError(
+                    f"another program has the network port that minetest drew; it said: {self._tail()}; "
+                    "open the world again, which draws another port"
+                )
         raise WorldError(f"minetest drew nothing for {patience_s:.0f} s; it said last: {self._tail()}")
 
     def calm(self) -> None:

@@ -54,7 +54,10 @@ def main() -> None:
     for name, figure in figures.items():
         print(f"{name:44} {figure.value if figure.status == 'ok' else figure.reason} (n = {figure.n})")
     if given.json:
-        write_report(make_report(f"python -m benchmarks.genie_far_starts {given.world}", figures), given.json)
+        words = [f"python -m benchmarks.genie_far_starts {given.world}"]
+        words += [f"--photos {given.photos}"] if given.photos else []
+        words += [f"--games {' '.join(given.games)}"] if given.games else []
+        write_report(make_report(" ".join(words), figures), given.json)
     world.close()
 
 

@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +28,7 @@ from .minetest_files import Programs
 from .minetest_number import MODULUS, read_number
 from .minetest_record import FrameRecord, InputSeen, parse_record, parse_seen
 from .minetest_x11 import XClient
+from .private_screen import keep, start_screen, stop_all
 
 EARLIEST_START, START_CHOICES = 1_700_000_000, 100_000_000
 """The game's clock first shows a whole second since 1970 drawn from so many. The game draws its network port
@@ -61,21 +61,6 @@ picture is whole."""
 WAITER_NICENESS = 5
 """By how much the game's waiting threads are made nicer than its drawing one."""
 
-EXACT_SIDE = 480
-"""Pixels that are a whole number of millimetres (127) at 96 to the inch."""
-
-_KEEPER = """
-exec 9<&0
-env $KEEPER_PRELOAD "$@" </dev/null 9<&- &
-child=$!
-read _ <&9
-kill -$KEEPER_SIGNAL $child 2>/dev/null
-wait $child 2>/dev/null
-rm -f /dev/shm/faketime_shm_$child /dev/shm/sem.faketime_sem_$child
-rm -rf -- "$KEEPER_FOLDER"
-"""
-"""Runs a program until our end of a pipe closes, however we end, and removes its folder then."""
-
 
 class PortTakenError(WorldError):
     """Another program has the network port that the game drew."""
@@ -105,11 +90,11 @@ class MinetestProcess:
         self._write_clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._last_lines: collections.deque[str] = collections.deque(maxlen=8)
-        screen, display = _start_screen(programs, window, folder)
-        game = _keep(
+        screen, display = start_screen(programs.screen, window, folder)
+        game = keep(
             [str(programs.game), *_arguments(folder)], _environment(programs, folder, display), folder
         )
-        self._stop = weakref.finalize(self, _stop_all, game, screen)
+        self._stop = weakref.finalize(self, stop_all, game, screen)
         threading.Thread(target=_pump, args=(game, self._lines), daemon=True).start()
         self.screen = XClient(display)
 
@@ -331,62 +316,6 @@ def _environment(programs: Programs, folder: Path, display: int) -> dict[str, st
         "FAKETIME_FMT": "%s",
         "FAKETIME_NO_CACHE": "1",
     }
-
-
-def _start_screen(
-    programs: Programs, window: tuple[int, int], folder: Path
-) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the X server on a display that it chooses itself; the number lands in a file."""
-    told = folder / "display"
-    command = ["sh", "-c", 'exec "$0" -displayfd 3 "$@" 3>"$TOLD"', str(programs.screen)]
-    # The game scales what it draws by the screen's density, which is exact only on such a grid of pixels.
-    wide, high = (-(-side // EXACT_SIDE) * EXACT_SIDE for side in window)
-    command += ["-screen", "0", f"{wide}x{high}x24", "-dpi", "96", "-nolisten", "tcp", "-noreset"]
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "TOLD": str(told)}
-    screen = _keep(command, environment, folder, ends="politely")
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            text = told.read_text()
-            if text.endswith("\n"):
-                return screen, int(text)
-        time.sleep(0.02)
-    _stop_all(screen)
-    raise WorldError(f"{programs.screen} did not start within 30 s; try it by hand: Xvfb -displayfd 1")
-
-
-def _keep(
-    command: Sequence[str],
-    environment: dict[str, str],
-    folder: Path,
-    ends: Literal["politely", "at once"] = "at once",
-) -> subprocess.Popen[bytes]:
-    """Start a program that ends when we do, in whatever way we end, and removes the folder then.
-
-    The screen is asked to end, so that it removes its socket; the game has nothing worth waiting for, and
-    only its words are read.
-    """
-    politely = ends == "politely"
-    return subprocess.Popen(
-        ["sh", "-c", _KEEPER, "keeper", *command],
-        env={
-            **environment,
-            "KEEPER_FOLDER": str(folder),
-            "KEEPER_SIGNAL": "TERM" if politely else "KILL",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL if politely else subprocess.PIPE,
-        stderr=subprocess.DEVNULL if politely else subprocess.STDOUT,
-        start_new_session=True,  # a recorder that is killed with its group leaves the keeper to clean up
-    )
-
-
-def _stop_all(*kept: subprocess.Popen[bytes]) -> None:
-    for process in kept:
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        process.wait()
 
 
 def _pump(game: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:

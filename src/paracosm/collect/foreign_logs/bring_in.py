@@ -29,7 +29,7 @@ from paracosm.data.reader import Dataset
 from paracosm.data.video import iterate_video
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
 
-from . import gamefactory, lerobot, owl, vpt
+from . import doom_demos, gamefactory, lerobot, owl, vpt
 from .keys import bindings_of, read_keys
 from .log import ForeignLog, LogFormat, LogRow, LogSet
 
@@ -175,6 +175,7 @@ def open_set(config: LogImportConfig) -> LogSet:
         "gamefactory": lambda: gamefactory.open_logs(config.folder, config.action_rows),
         "owl": lambda: owl.open_logs(config.folder, config.start_event),
         "lerobot": lambda: lerobot.open_logs(config.folder, config.camera),
+        "doom-demo": lambda: doom_demos.open_logs(config.folder),
     }
     if not config.folder.is_dir():
         raise DataError(f"{config.folder} is no folder; give the folder of the {config.format} logs")

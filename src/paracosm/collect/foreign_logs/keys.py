@@ -74,6 +74,20 @@ WINDOWS_KEYS: Mapping[str, str] = MappingProxyType(
 )
 """Windows virtual key codes, as OWL Control logs use them; names are of what most games bind there."""
 
+DOOM_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "forward": "forward",
+        "back": "back",
+        "left": "left",
+        "right": "right",
+        "run": "sprint",
+        "attack": "attack",
+        "use": "use",
+        **{f"weapon{number}": f"hotbar{number}" for number in range(1, 9)},
+    }
+)
+"""What the four bytes of a Doom demo's row come down to, see ``doom_demos.py``."""
+
 BINDINGS: Mapping[str, str] = MappingProxyType(
     {
         "KeyW": "forward",

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from paracosm.core.errors import DataError
 from paracosm.core.files import read_json
 
-LogFormat = Literal["vpt", "gamefactory", "owl", "lerobot"]
+LogFormat = Literal["vpt", "gamefactory", "owl", "lerobot", "doom-demo"]
 """Formats that are read."""
 
 

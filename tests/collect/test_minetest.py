@@ -1,5 +1,6 @@
 """Minetest captured from its window: the number in the picture, mods, log, player, and one real capture."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -280,6 +281,31 @@ def test_a_game_that_finds_its_port_taken_draws_another(monkeypatch: pytest.Monk
             world.close()
     assert not times
     assert [frame.index for frame in frames] == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("installed")
+def test_a_game_that_ends_by_itself_is_noticed_at_once() -> None:
+    folder = minetest_process.private_folder()
+    write_files(folder, window=(112, 68), sensitivity=0.1, map_seed=1, viewing_range=32, hand=False)
+    game = minetest_process.MinetestProcess(find_programs(), folder, (112, 68))
+    try:
+        until, victims = time.monotonic() + 30, []
+        while not victims and time.monotonic() < until:
+            victims = [
+                int(path.parent.name)
+                for path in _processes_of(folder)
+                if _read(path).split("\0")[0].endswith("minetest")
+            ]
+        (victim,) = victims
+        os.kill(victim, signal.SIGKILL)
+        before = time.monotonic()
+        with pytest.raises(WorldError, match="minetest ended by itself"):
+            game.run_until_drawing(0.05)
+        assert time.monotonic() - before < 30
+    finally:
+        game.close()
 
 
 @pytest.mark.slow

@@ -180,3 +180,5 @@ def test_the_engine_draws_each_row_once_and_turns_as_it_says(tmp_path, game, tog
     yaw = [row.truth["pose"]["yaw"] for row in log.rows]
     assert (yaw[0] - yaw[25 - log.first_frame]) % 360 == 60 * DEGREES
     assert yaw[-1] == yaw[0]
+    del logs
+    assert not log.video.exists()

@@ -9,6 +9,7 @@ Source: the demo format of Doom 1.9 as the Doom Wiki describes it ("Demo", "Lump
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paracosm.collect.games.private_screen import keep, stop_all
 from paracosm.core.errors import DataError
 from paracosm.data.format import hash_file
 
@@ -116,7 +118,9 @@ class _Reader:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="paracosm-doom-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        # frames of a demo are hundreds of megabytes: they go with us, in whatever way we end
+        keeper = keep(["sleep", "infinity"], {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}, self._folder)
+        self._remove = weakref.finalize(self, stop_all, keeper)
 
     def read(self, demo: Demo) -> ForeignLog:
         """Draw a demo, and read it."""

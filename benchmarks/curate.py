@@ -89,10 +89,10 @@ def record_tests(out: Path) -> None:
         print(f"{config.out}: {len(dataset)} episodes, {dataset.num_frames:,} frames")
 
 
-def write_video(path: Path, frames: Any, height: int, width: int) -> None:
+def write_video(path: Path, frames: Any, height: int, width: int, fps: float = FPS) -> None:
     with av.open(str(path), "w") as out:
         track: Any = out.add_stream(
-            "libx264", rate=Fraction(FPS), options={"crf": "23", "preset": "veryfast"}
+            "libx264", rate=Fraction(fps), options={"crf": "23", "preset": "veryfast"}
         )
         track.height, track.width, track.pix_fmt, track.thread_count = height, width, "yuv420p", 1
         for image in frames:

@@ -40,10 +40,15 @@ def some_inputs(graph: Graph) -> dict[str, torch.Tensor]:
     for name, example in graph.inputs.items():
         if example.dtype == torch.uint8:
             made[name] = torch.randint(0, 256, example.shape, generator=generator, dtype=torch.uint8)
-        elif example.dtype == torch.bool or name == "mask":
+        elif example.dtype == torch.bool:
             made[name] = example
+        elif name == "mask":
+            made[name] = (torch.rand(example.shape, generator=generator) < 0.5).float()
         else:
             made[name] = torch.randn(example.shape, generator=generator)
+    for name in made:
+        if name.startswith("values_"):
+            made[name] *= made["mask"]  # nothing is where the mask says so
     return made
 
 

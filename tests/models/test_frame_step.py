@@ -4,18 +4,32 @@ import pytest
 import torch
 from einops import rearrange
 
-from paracosm.models.frame_step import FrameCondition, FrameStep, FrameWrite, empty_ring
+from paracosm.models import frame_step
+from paracosm.models.byte_product import float_product
+from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.models.frame_step import (
+    FrameCondition,
+    FrameStep,
+    FrameWrite,
+    attend_any,
+    choose_kernels,
+    empty_ring,
+    project,
+    score_bound,
+)
 from paracosm.nn.rope import axis_frequencies, axis_widths
-from paracosm.nn.space_time import AttentionKind
+from paracosm.nn.space_time import AttentionKind, SpaceTimeBlock
 from tests import tiny
 
 FLOAT32_TOLERANCE = 2e-5
 """Latents of unit size through two layers; keys are rotated at other positions than in the slow path."""
 
 
-def rollout(attention: AttentionKind, first_index: int, steps: int) -> list[torch.Tensor]:
+def rollout(
+    attention: AttentionKind, first_index: int, steps: int, dynamics: FlowDynamics | None = None
+) -> list[torch.Tensor]:
     """Predict and write frames by the fast path, counting frames from ``first_index``."""
-    dynamics = tiny.dynamics(attention)
+    dynamics = dynamics or tiny.dynamics(attention)
     condition, step, write = FrameCondition(dynamics), FrameStep(dynamics), FrameWrite(dynamics)
     keys, values, mask = empty_ring(dynamics.config)
     frequencies = axis_frequencies(axis_widths(dynamics.config.head_width)[0]).double()
@@ -42,7 +56,7 @@ def rollout(attention: AttentionKind, first_index: int, steps: int) -> list[torc
                 k, v = (rearrange(part, "n s k -> (s n) 1 k") for part in (k, v))
             keys[layer][:, first : first + tokens] = k
             values[layer][:, :, first : first + tokens] = v.transpose(1, 2)
-        mask[first : first + tokens] = 0.0
+        mask[first : first + tokens] = 1.0
     return made
 
 
@@ -60,6 +74,40 @@ def test_a_rollout_equals_that_of_the_dynamics_itself(attention: AttentionKind) 
         clean = dynamics.step(x, torch.tensor([[0.7]]), control, known, cache)
         torch.testing.assert_close(made, clean[0, 0], atol=FLOAT32_TOLERANCE, rtol=0)
         cache = dynamics.write(clean, torch.tensor([[0.0]]), control, known, cache)
+
+
+@pytest.mark.parametrize("attention", ["joint", "factorised"])
+@torch.no_grad()
+def test_both_ways_to_attend_give_the_same(attention: AttentionKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded = rollout(attention, first_index=0, steps=7)
+    monkeypatch.setattr(frame_step, "LARGEST_SCORE", 0.0)
+    for one, other in zip(bounded, rollout(attention, first_index=0, steps=7), strict=True):
+        torch.testing.assert_close(one, other, atol=FLOAT32_TOLERANCE, rtol=0)
+
+
+@torch.no_grad()
+def test_scores_too_large_to_exponentiate_are_told_and_attended_to_all_the_same() -> None:
+    dynamics = tiny.dynamics("joint")
+    blocks = [block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock)]
+    width = dynamics.config.head_width
+    for block in blocks:
+        block.time.query_gain.fill_(15.0)
+        block.time.key_gain.fill_(15.0)
+    assert score_bound(blocks[0].time) == pytest.approx(225 * width**0.5)
+    assert choose_kernels(blocks).attend is attend_any
+    for made in rollout("joint", 0, 5, dynamics):
+        assert torch.isfinite(made).all()
+
+
+@torch.no_grad()
+def test_no_score_is_beyond_the_bound() -> None:
+    dynamics = tiny.dynamics("joint")
+    block = next(block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock))
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(20):
+        x = 100 * torch.randn(12, dynamics.config.width, generator=generator)
+        q, k, _ = project(block.time, x, float_product)
+        assert float((q @ k.transpose(-1, -2)).abs().max()) <= score_bound(block.time) * (1 + 1e-5)
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ buffers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,9 +34,13 @@ from paracosm.nn.space_time import FEED_FORWARD, SPACE, TIME, SpaceTimeBlock
 from .byte_product import Product, byte_product, float_product
 from .dynamics_flow import FlowDynamics, FlowDynamicsConfig
 
-EMPTY = -1e9
-"""Mask of a place that holds nothing: its share of attention is exactly 0, and unlike -inf it never makes a
-nan."""
+Attend = Callable[[Tensor, Tensor, Tensor, tuple[Tensor, Tensor], Tensor], Tensor]
+"""How a frame attends to the past; see :func:`attend_bounded`."""
+LARGEST_SCORE = 80.0
+"""Scores up to here may be exponentiated as they are: the sum of thousands of them is a float32 still."""
+FAR_BELOW = 1e9
+"""What takes a place that holds nothing out of a softmax: its share is exactly 0, and unlike with infinity
+there never is a nan."""
 
 
 class FrameCondition(nn.Module):
@@ -102,7 +108,7 @@ class FrameStep(nn.Module):
     def __init__(self, dynamics: FlowDynamics, arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
         self.dynamics = dynamics
-        self.product = byte_product if arithmetic == "int8" else float_product
+        self.kernels = choose_kernels(_blocks(dynamics), arithmetic)
 
     def forward(
         self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
@@ -117,7 +123,7 @@ class FrameStep(nn.Module):
             modulation: (rows, d), this pass's part of what :class:`FrameCondition` made.
             cos: (s, k / 2) cosines of the frame's positions, counted as when the cache was written.
             sin: sines, as cos.
-            mask: (entries,) 0 where the cache holds something, a large negative number where not.
+            mask: (entries,) 1 where the cache holds something, 0 where not; values must be 0 there too.
             cache: rotated keys (sequences n, entries, k) of each layer, then values (sequences n, k, entries)
                 of each.
 
@@ -125,10 +131,10 @@ class FrameStep(nn.Module):
             Clean latents (z, h, w), and this frame's rotated keys and values, each (layers, n, s, k).
         """
         dynamics = self.dynamics
+        *parts, (shift, gain) = parts_of(modulation, [*_modulations(dynamics), 2])
         tokens, keys, values = run_blocks(
-            _blocks(dynamics), self._enter(x), self._parts(modulation), (cos, sin), mask, cache, self.product
+            _blocks(dynamics), self._enter(x), parts, (cos, sin), mask, cache, self.kernels
         )
-        shift, gain = modulation[-2:].split(1)
         made = dynamics.head.leave(normalise(tokens, gain) + shift)
         side = dynamics.config.latent_height // dynamics.config.patch
         return from_patches(made[None, None], dynamics.config.patch, side)[0, 0], keys, values
@@ -136,10 +142,6 @@ class FrameStep(nn.Module):
     def _enter(self, x: Tensor) -> Tensor:
         dynamics = self.dynamics
         return dynamics.enter(to_patches(x[None, None], dynamics.config.patch)[0, 0]) + dynamics.place
-
-    def _parts(self, modulation: Tensor) -> list[tuple[Tensor, ...]]:
-        counts = [block.modulation.count for block in _blocks(self.dynamics)]
-        return [tuple(rows.split(1)) for rows in modulation[: sum(counts)].split(counts)]
 
 
 class FrameWrite(FrameStep):
@@ -149,8 +151,8 @@ class FrameWrite(FrameStep):
         self, x: Tensor, modulation: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *cache: Tensor
     ) -> tuple[Tensor, ...]:
         """Return a frame's rotated keys and values, each (layers, n, s, k); arguments as for a step."""
-        parts, table = self._parts(modulation), (cos, sin)
-        return write_blocks(_blocks(self.dynamics), self._enter(x), parts, table, mask, cache, self.product)
+        parts, table = parts_of(modulation, _modulations(self.dynamics)), (cos, sin)
+        return write_blocks(_blocks(self.dynamics), self._enter(x), parts, table, mask, cache, self.kernels)
 
 
 def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -160,11 +162,54 @@ def empty_ring(config: FlowDynamicsConfig) -> tuple[list[Tensor], list[Tensor], 
     entries = config.window * config.tokens_per_frame if joint else config.window
     keys = [torch.zeros(sequences, entries, config.head_width) for _ in range(config.depth)]
     values = [torch.zeros(sequences, config.head_width, entries) for _ in range(config.depth)]
-    return keys, values, torch.full((entries,), EMPTY)
+    return keys, values, torch.zeros(entries)
 
 
 def _blocks(dynamics: FlowDynamics) -> list[SpaceTimeBlock]:
     return [block for block in dynamics.blocks if isinstance(block, SpaceTimeBlock)]
+
+
+def _modulations(dynamics: FlowDynamics) -> list[int]:
+    return [block.modulation.count for block in _blocks(dynamics)]
+
+
+def parts_of(modulation: Tensor, counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
+    """Cut vectors (rows, d) into those of each layer, (d,) each; rows beyond the counts are left out."""
+    vectors = iter(modulation.flatten().split(modulation.shape[-1]))
+    return [tuple(itertools.islice(vectors, count)) for count in counts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """How a layer computes; what it computes is the same up to rounding.
+
+    Attributes:
+        product: how matrices are multiplied.
+        attend: how a frame attends to the past, see :func:`attend_bounded`.
+    """
+
+    product: Product
+    attend: Attend
+
+
+def choose_kernels(blocks: Sequence[SpaceTimeBlock], arithmetic: Arithmetic = "float32") -> Kernels:
+    """The fastest kernels that these layers allow.
+
+    Args:
+        blocks: the layers, with the weights that they will have.
+        arithmetic: how matrices are multiplied.
+    """
+    bounded = all(score_bound(block.time) <= LARGEST_SCORE for block in blocks if block.sees_past)
+    return Kernels(
+        product=byte_product if arithmetic == "int8" else float_product,
+        attend=attend_bounded if bounded else attend_any,
+    )
+
+
+def score_bound(projections: Projections) -> float:
+    """The largest score that normalised queries and keys of a layer can have."""
+    query, key = (gain.detach().abs().max() for gain in (projections.query_gain, projections.key_gain))
+    return float(query * key) * projections.query_gain.shape[-1] ** 0.5
 
 
 def run_blocks(
@@ -174,7 +219,7 @@ def run_blocks(
     table: tuple[Tensor, Tensor],
     mask: Tensor,
     cache: Sequence[Tensor],
-    product: Product,
+    kernels: Kernels,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All layers over tokens (s, d).
 
@@ -185,7 +230,7 @@ def run_blocks(
         table: cosines and sines (s, k / 2).
         mask: (entries,).
         cache: rotated keys of each layer, then values of each.
-        product: how matrices are multiplied.
+        kernels: how layers compute.
 
     Returns:
         Tokens (s, d), and the frame's rotated keys and values, each (layers, n, s, k).
@@ -193,7 +238,7 @@ def run_blocks(
     keys, values, depth = [], [], len(cache) // 2
     for i, block in enumerate(blocks):
         cached = cache[i], cache[depth + i]
-        x, k, v = run_block(block, x, parts[i], table, mask, cached, product)
+        x, k, v = run_block(block, x, parts[i], table, mask, cached, kernels)
         keys.append(k)
         values.append(v)
     return x, torch.cat(keys), torch.cat(values)
@@ -206,16 +251,16 @@ def write_blocks(
     table: tuple[Tensor, Tensor],
     mask: Tensor,
     cache: Sequence[Tensor],
-    product: Product,
+    kernels: Kernels,
 ) -> tuple[Tensor, Tensor]:
     """Keys and values as :func:`run_blocks` makes them, without what follows them in the last layer."""
     *before, last = blocks
     keys, values = [], []
     if before:
-        x, *made = run_blocks(before, x, parts, table, mask, cache, product)
+        x, *made = run_blocks(before, x, parts, table, mask, cache, kernels)
         keys, values = [made[0]], [made[1]]
-    x = attend_picture(last, x, parts[-1], table, product)
-    _, k, v = project(last.time, enter(last, x, parts[-1], TIME), product)
+    x = attend_picture(last, x, parts[-1], table, kernels.product)
+    _, k, v = project(last.time, enter(last, x, parts[-1], TIME), kernels.product)
     return torch.cat([*keys, rotated(k, *table)]), torch.cat([*values, v])
 
 
@@ -226,27 +271,28 @@ def run_block(
     table: tuple[Tensor, Tensor],
     mask: Tensor,
     cached: tuple[Tensor, Tensor],
-    product: Product,
+    kernels: Kernels,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer over tokens (s, d); returns them with the frame's rotated keys and values (1, n, s, k).
 
     Args:
         block: attends in time.
         x: (s, d).
-        parts: for each layer shift, gain and gate (1, d), gains being 1 + scale; () for plain norms.
+        parts: for each layer shift, gain and gate (d,), gains being 1 + scale; () for plain norms.
         table: cosines and sines (s, k / 2).
         mask: (entries,).
         cached: rotated keys (sequences n, entries, k) and values (sequences n, k, entries).
-        product: how matrices are multiplied.
+        kernels: how the layer computes.
     """
+    product = kernels.product
     x = attend_picture(block, x, parts, table, product)
     q, k, v = project(block.time, enter(block, x, parts, TIME), product)
     q, k = rotated(q, *table), rotated(k, *table)
     if block.space is None:
-        y = attend_cached(q, k, v, cached, mask)
+        y = kernels.attend(q, k, v, cached, mask)
     else:
         by_token = [rearrange(part, "1 n s k -> (s n) 1 k") for part in (q, k, v)]
-        y = attend_cached(by_token[0], by_token[1], by_token[2], cached, mask)
+        y = kernels.attend(by_token[0], by_token[1], by_token[2], cached, mask)
         y = rearrange(y, "(s n) 1 k -> 1 n s k", s=x.shape[0])
     x = x + gate(join(block.time, y, product), parts, TIME)
     return feed(block, x, parts, product), k, v
@@ -285,20 +331,48 @@ def gate(y: Tensor, parts: tuple[Tensor, ...], first: int) -> Tensor:
     return parts[first + 2] * y if parts else y
 
 
-def attend_cached(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-    """Attend to the cache and to the frame itself; they meet in the scores, so the cache is never copied.
+def attend_bounded(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    """Attend to the cache and to the frame itself, where no score is beyond :data:`LARGEST_SCORE`.
 
-    Entries stand in rows of the products: a matrix product packs its right side anew each time, and the few
-    queries of a frame are packed sooner than a past of hundreds.
+    The weights are divided by their sum at the end, so that cache and frame need not meet before; empty
+    places weigh something, but have no value, and the mask leaves them out of the sum. Entries stand in rows
+    of the products: a matrix product packs its right side anew each time, and the few queries of a frame are
+    packed sooner than a past of hundreds.
+
+    Args:
+        q: rotated queries (..., s, k), scaled.
+        k: rotated keys of the frame, as q.
+        v: its values, as q.
+        cached: rotated keys (n, entries, k) and values (n, k, entries).
+        mask: (entries,) 1 where the cache holds something, 0 where not.
+
+    Returns:
+        As q.
     """
-    entries = mask.shape[0]
+    met, turned = _own_scores(q, k)
+    past, own = (cached[0] @ turned).exp(), met.exp()
+    total = mask[None] @ past + own.sum(-2, keepdim=True)
+    return ((cached[1] @ past + _own_values(v, own)) / total).transpose(-1, -2)
+
+
+def attend_any(q: Tensor, k: Tensor, v: Tensor, cached: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    """The same for scores of any size, by a softmax over cache and frame; slower by a third."""
+    met, turned = _own_scores(q, k)
+    past = cached[0] @ turned + ((mask - 1) * FAR_BELOW)[:, None]
+    past, own = torch.cat([past, met], -2).softmax(-2).split([mask.shape[0], k.shape[-2]], -2)
+    return (cached[1] @ past + _own_values(v, own)).transpose(-1, -2)
+
+
+def _own_scores(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (..., s, s) of the frame's own keys, and its queries turned (..., k, s)."""
     turned = q.transpose(-1, -2)
-    alone = k.shape[-2] == 1  # hundreds of products of one row cost more calls than numbers
-    met = (k * q).sum(-1, keepdim=True) if alone else k @ turned
-    scores = torch.cat([cached[0] @ turned + mask[:, None], met], -2).softmax(-2)
-    past, own = scores.split([entries, k.shape[-2]], -2)
-    new = v.transpose(-1, -2) * own if alone else v.transpose(-1, -2) @ own
-    return (cached[1] @ past + new).transpose(-1, -2)
+    # hundreds of products of one row cost more calls than numbers
+    return (k * q).sum(-1, keepdim=True) if k.shape[-2] == 1 else k @ turned, turned
+
+
+def _own_values(v: Tensor, own: Tensor) -> Tensor:
+    turned = v.transpose(-1, -2)
+    return turned * own if v.shape[-2] == 1 else turned @ own
 
 
 def project(projections: Projections, x: Tensor, product: Product) -> tuple[Tensor, Tensor, Tensor]:
@@ -347,7 +421,7 @@ class _Rotate(torch.autograd.Function):
 
 def normalise(x: Tensor, gain: Tensor) -> Tensor:
     """Root-mean-square norm with a gain, one node in an exported graph."""
-    return _Normalise.apply(x, gain.reshape(-1))  # pyright: ignore[reportReturnType]
+    return _Normalise.apply(x, gain)  # pyright: ignore[reportReturnType]
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -25,9 +25,8 @@ from paracosm.nn.rope import axis_frequencies, axis_widths
 from paracosm.nn.space_time import SpaceTimeBlock
 from paracosm.nn.stack import SpaceTimeStack
 
-from .byte_product import Product, byte_product, float_product
 from .dynamics_maskgit import MaskGITDynamics
-from .frame_step import EMPTY, attend_picture, feed, normalise, run_blocks, write_blocks
+from .frame_step import attend_picture, choose_kernels, feed, normalise, parts_of, run_blocks, write_blocks
 from .pixels import to_frames, to_pixels
 from .tokenizer_vq import TokenizerVQ
 
@@ -37,12 +36,12 @@ class StackStep(nn.Module):
 
     Args:
         stack: whose weights are used, not copied.
-        product: how matrices are multiplied.
+        arithmetic: how matrices are multiplied.
     """
 
-    def __init__(self, stack: SpaceTimeStack, product: Product = float_product) -> None:
+    def __init__(self, stack: SpaceTimeStack, arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
-        self._product = product
+        self._kernels = choose_kernels(cast("list[SpaceTimeBlock]", list(stack.blocks)), arithmetic)
         # in a list, so that each weight keeps the one name under which the network stores it
         self._stack = [stack]
         cos, sin = stack.positions(torch.zeros(1))
@@ -75,16 +74,16 @@ class StackStep(nn.Module):
         table = self._table(x.shape[0], place)
         if not place:
             for block in self._blocks:
-                x = attend_picture(block, x, (), table, self._product)
-                x = feed(block, x, (), self._product)
+                x = attend_picture(block, x, (), table, self._kernels.product)
+                x = feed(block, x, (), self._kernels.product)
             return normalise(x, self.stack.norm.gain), ()
-        x, *new = run_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._product)
+        x, *new = run_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._kernels)
         return normalise(x, self.stack.norm.gain), tuple(new)
 
     def write(self, x: Tensor, told: Tensor | None, place: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The keys and values alone; arguments as for :meth:`forward`."""
         table = self._table(x.shape[0], place)
-        return write_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._product)
+        return write_blocks(self._blocks, x, self._parts(told), table, place[1], place[2:], self._kernels)
 
     @property
     def _blocks(self) -> list[SpaceTimeBlock]:
@@ -93,8 +92,7 @@ class StackStep(nn.Module):
     def _parts(self, told: Tensor | None) -> list[tuple[Tensor, ...]]:
         if told is None:
             return [()] * len(self._blocks)
-        counts = [block.modulation.count for block in self._blocks]
-        return [tuple(rows.split(1)) for rows in told.split(counts)]
+        return parts_of(told, [block.modulation.count for block in self._blocks])
 
     def _table(self, tokens: int, place: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         angle = place[0] if place else torch.zeros(self.pairs)
@@ -114,7 +112,7 @@ def empty_place(stack: SpaceTimeStack) -> dict[str, Tensor]:
     entries = sizes["window"] * (sizes["tokens_per_frame"] if joint else 1)
     place = {
         "angle": torch.zeros(len(sizes["frame_frequencies"])),
-        "mask": torch.full((entries,), EMPTY),
+        "mask": torch.zeros(entries),
     }
     for i in range(sizes["layers"]):
         place[f"keys_{i}"] = torch.zeros(sequences, entries, sizes["head_width"])
@@ -229,8 +227,7 @@ class CodesStep(nn.Module):
 
     def __init__(self, dynamics: MaskGITDynamics, arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
-        product = byte_product if arithmetic == "int8" else float_product
-        self.dynamics, self.run = dynamics, StackStep(dynamics.stack, product)
+        self.dynamics, self.run = dynamics, StackStep(dynamics.stack, arithmetic)
 
     def forward(self, codes: Tensor, told: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
         """Predict the codes of a frame.

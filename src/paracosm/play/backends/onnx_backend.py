@@ -167,13 +167,13 @@ def taken(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def check_cache_order(session: Any, path: Path) -> None:
-    """Refuse a graph that takes its past in another order than rings keep it.
+    """Refuse a graph that takes its past otherwise than rings keep it.
 
     Raises:
         DataError: for a graph of an older export.
     """
     if session.get_modelmeta().custom_metadata_map.get(CACHE_ORDER_NOTE) != CACHE_ORDER:
-        raise DataError(f"{path} takes its past in an older order; export or build this world anew")
+        raise DataError(f"{path} takes its past in an older way; export or build this world anew")
 
 
 def _first_state(session: Any) -> State:

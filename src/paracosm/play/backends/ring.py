@@ -14,9 +14,6 @@ import numpy as np
 
 from paracosm.core.world_spec import PlaySizes
 
-EMPTY = np.float32(-1e9)
-"""Mask of a place that holds nothing: its share of attention is exactly 0."""
-
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -50,8 +47,8 @@ class Ring:
 
     Attributes:
         keys: for each layer float32 (sequences n, places, k).
-        values: for each layer float32 (sequences n, k, places).
-        mask: float32 (places,), 0 where something is held.
+        values: for each layer float32 (sequences n, k, places), 0 where nothing is held.
+        mask: float32 (places,), 1 where something is held, 0 where not.
     """
 
     def __init__(self, sizes: PlaySizes, window: int = 0, sink: int = 0) -> None:
@@ -65,7 +62,7 @@ class Ring:
         self.values = [
             np.zeros((sequences, sizes.head_width, places), np.float32) for _ in range(sizes.layers)
         ]
-        self.mask = np.full(places, EMPTY, np.float32)
+        self.mask = np.zeros(places, np.float32)
         self._entries: list[Entry] = []
 
     @property
@@ -76,7 +73,9 @@ class Ring:
     def clear(self) -> None:
         """Hold nothing."""
         self._entries = []
-        self.mask[:] = EMPTY
+        self.mask[:] = 0.0
+        for values in self.values:
+            values[:] = 0.0  # the networks leave empty places out of a sum, and count on them to add nothing
 
     def write(self, entry: Entry) -> None:
         """Hold one more frame; the oldest beyond the sink goes when the ring is full."""
@@ -105,7 +104,7 @@ class Ring:
             else:  # one sequence a token: fold tokens before heads
                 keys[:, places] = _fold(one)[:, None]
                 values[:, :, places] = _fold(two)[:, :, None]
-        self.mask[places] = 0.0
+        self.mask[places] = 1.0
 
     def fill(self, entries: tuple[Entry, ...]) -> None:
         """Hold exactly these frames, oldest first."""

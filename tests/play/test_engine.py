@@ -352,16 +352,28 @@ def test_embedded_controls_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("cores", "overlap", "threads"), [(1, "none", 1), (2, "behind", 1), (4, "behind", 2)]
+    ("cores", "overlap", "alone", "beside"),
+    [(1, "none", 1, 1), (2, "behind", 2, 1), (4, "behind", 2, 2), (8, "behind", 4, 4)],
 )
 def test_writing_goes_behind_where_there_is_a_core_for_it(
-    monkeypatch: pytest.MonkeyPatch, cores: int, overlap: str, threads: int
+    monkeypatch: pytest.MonkeyPatch, cores: int, overlap: str, alone: int, beside: int
 ) -> None:
     monkeypatch.setattr("paracosm.play.neural_base.count_cores", lambda: cores)
     assert choose_overlap("auto") == overlap
     world = open_tiny(num_threads=0, overlap="auto")
     assert (world._behind is None) == (overlap == "none")
-    assert world._networks._step._num_threads == threads  # pyright: ignore
+    assert world._networks._step._num_threads == alone  # pyright: ignore
+    assert world._networks._write._num_threads == beside  # pyright: ignore
+
+
+def test_the_bytes_do_not_hang_on_how_many_threads_there_are() -> None:
+    pictures = []
+    for threads in (1, 2, 3):
+        world = open_tiny(num_threads=threads)
+        world.reset(seed=5)
+        pictures.append(np.stack([world.step(control).image for control in some_controls(6)]))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[0], pictures[2])
 
 
 def test_two_players_of_a_world_share_its_weights_until_both_have_left() -> None:

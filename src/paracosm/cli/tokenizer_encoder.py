@@ -12,6 +12,7 @@ import numpy as np
 from paracosm.core.errors import DataError
 from paracosm.core.world_spec import WorldSpec, kind_of, load_spec
 from paracosm.play.backends.onnx_backend import OnnxBackend
+from paracosm.play.backends.threads import Threads
 from paracosm.zoo import bundled_worlds
 
 
@@ -19,7 +20,7 @@ class TokenizerEncoder:
     """Turns pictures into vectors: mean and spread of each latent channel in each quarter."""
 
     def __init__(self, folder: Path, spec: WorldSpec) -> None:
-        self._backend = OnnxBackend(folder, spec, 1)
+        self._backend = OnnxBackend(folder, spec, Threads(alone=1, beside=1))
         self._spec = spec
         self.name = f"tokenizer:{spec.name}:{spec.parts.tokenizer.weights}"
 

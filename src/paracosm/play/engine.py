@@ -63,7 +63,8 @@ class EngineConfig:
     backend: BackendKind = "onnx"
     """onnx needs nothing beyond this package; torch needs the extra "train" """
     num_threads: int = 0
-    """threads of one network pass; 0 uses the cores that this process may use, half of them with behind"""
+    """threads of one network pass; 0 uses the cores that this process may use, half of them for what runs
+    beside something else"""
     levels: tuple[float, ...] = ()
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
@@ -114,8 +115,8 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         check_parts(folder, spec)
         self._starts = load_starts(folder, spec)
         overlap = choose_overlap(config.overlap)
-        num_threads = count_threads(config.num_threads, overlap)
-        backend = open_backend(config.backend, folder, spec, num_threads, config.compile)
+        threads = count_threads(config.num_threads, overlap)
+        backend = open_backend(config.backend, folder, spec, threads, config.compile)
         settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,

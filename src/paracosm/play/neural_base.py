@@ -34,6 +34,8 @@ from paracosm.core.world import (
 from paracosm.core.world_spec import PlayDefaults
 from paracosm.models.rollout import check_levels
 
+from .backends.threads import Threads
+
 PASSES = (1, 2, 3, 4, 8)
 """Passes on offer beside a world's own."""
 GUIDANCE = (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -376,12 +378,15 @@ def choose_overlap(wanted: Overlap | Literal["auto"]) -> Overlap:
     return "behind" if count_cores() > 1 else "none"
 
 
-def count_threads(wanted: int, overlap: Overlap) -> int:
-    """Threads of one pass; 0 takes the cores that this process may use, half of them with something behind.
+def count_threads(wanted: int, overlap: Overlap) -> Threads:
+    """Threads of the networks; 0 takes the cores that this process may use.
 
-    What runs behind wants a core of its own: passes of small networks gain little from a second thread.
+    What runs behind wants cores of its own, half of them; passes that the player waits for run when nothing
+    else does, and take two at least.
     """
-    return wanted or max(1, count_cores() // (2 if overlap == "behind" else 1))
+    cores = count_cores()
+    beside = wanted or max(1, cores // (2 if overlap == "behind" else 1))
+    return Threads(alone=wanted or max(beside, min(cores, 2)), beside=beside)
 
 
 def open_worker(overlap: Overlap) -> ThreadPoolExecutor | None:

@@ -93,8 +93,8 @@ class TokenWorld(NeuralBase[Any, TokenMoment]):
         self._sampler_class: Any = module.SamplerConfig
         overlap = choose_overlap(config.overlap)
         # torch has one number of threads for the whole process, which is not ours to choose unasked
-        num_threads = config.num_threads if backend == "torch" else count_threads(config.num_threads, overlap)
-        player: Any = module.open_player(folder, spec, num_threads, open_worker(overlap))
+        threads = config.num_threads if backend == "torch" else count_threads(config.num_threads, overlap)
+        player: Any = module.open_player(folder, spec, threads, open_worker(overlap))
         self._tokens: int = player.tokens
         weights = f"{spec.parts.tokenizer.weights}-{spec.parts.dynamics.weights}"
         parts = (spec.parts.tokenizer, spec.parts.dynamics)

@@ -18,6 +18,7 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.world_spec import PlaySizes, WorldSpec
 
 from .ring import Ring
+from .threads import Threads
 
 BackendKind = Literal["onnx", "torch"]
 """ONNX Runtime, or torch where it is installed."""
@@ -75,7 +76,7 @@ class Backend(Protocol):
 
 
 def open_backend(
-    kind: BackendKind, folder: Path, spec: WorldSpec, num_threads: int, compile: CompileKind = "off"
+    kind: BackendKind, folder: Path, spec: WorldSpec, threads: Threads, compile: CompileKind = "off"
 ) -> Backend:
     """Open the networks of a world, or share them with who has the same ones open.
 
@@ -83,7 +84,7 @@ def open_backend(
         kind: which runtime.
         folder: the world's folder; its weights were checked against ``spec``.
         spec: its description.
-        num_threads: threads of one pass, >= 1.
+        threads: on which they run, each >= 1.
         compile: whether torch compiles it.
 
     Raises:
@@ -94,35 +95,33 @@ def open_backend(
     parts = spec.parts
     if compile != "off" and kind != "torch":
         raise ConfigError(f"backend {kind} is compiled already; leave compile off, or use backend torch")
-    key = (kind, compile, str(folder.resolve()), parts.tokenizer.weights, parts.dynamics.weights, num_threads)
+    key = (kind, compile, str(folder.resolve()), parts.tokenizer.weights, parts.dynamics.weights, threads)
     with _LOCK:
         backend = _OPEN.get(key)
         if backend is None:
-            backend = _OPENERS[kind](folder, spec, num_threads, compile)
+            backend = _OPENERS[kind](folder, spec, threads, compile)
             _OPEN[key] = backend
         return backend
 
 
-def _open_onnx(folder: Path, spec: WorldSpec, num_threads: int, _: CompileKind) -> Backend:
-    return importlib.import_module("paracosm.play.backends.onnx_backend").OnnxBackend(
-        folder, spec, num_threads
-    )
+def _open_onnx(folder: Path, spec: WorldSpec, threads: Threads, _: CompileKind) -> Backend:
+    return importlib.import_module("paracosm.play.backends.onnx_backend").OnnxBackend(folder, spec, threads)
 
 
-def _open_torch(folder: Path, spec: WorldSpec, num_threads: int, compile: CompileKind) -> Backend:
+def _open_torch(folder: Path, spec: WorldSpec, threads: Threads, compile: CompileKind) -> Backend:
     return importlib.import_module("paracosm.play.backends.torch_backend").TorchBackend(
-        folder, spec, num_threads, compile
+        folder, spec, threads.beside, compile
     )
 
 
-_OPENERS: dict[BackendKind, Callable[[Path, WorldSpec, int, CompileKind], Backend]] = {
+_OPENERS: dict[BackendKind, Callable[[Path, WorldSpec, Threads, CompileKind], Backend]] = {
     "onnx": _open_onnx,
     "torch": _open_torch,
 }
 # Weights are shared by all sessions of a process and go when the last of them closes.
-_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str, int], Backend] = (
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str, Threads], Backend] = (
     weakref.WeakValueDictionary()
 )
 _LOCK = threading.Lock()
 
-__all__ = ["Backend", "BackendKind", "CompileKind", "PlaySizes", "Ring", "State", "open_backend"]
+__all__ = ["Backend", "BackendKind", "CompileKind", "PlaySizes", "Ring", "State", "Threads", "open_backend"]

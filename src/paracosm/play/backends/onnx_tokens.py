@@ -23,6 +23,7 @@ from paracosm.models.rollout import next_frame
 from .array_masking import Filled, Masked, fill, remask
 from .onnx_backend import check_cache_order, open_graph, runtime_name, taken
 from .ring import Entry, Ring
+from .threads import Threads
 
 if TYPE_CHECKING:
     from paracosm.core.world_spec import PlaySizes
@@ -69,16 +70,18 @@ class Streamed:
 
     Args:
         path: the graph.
-        num_threads: threads of one pass.
-        writer: a graph that takes the same and gives only what the cache takes.
+        threads: on which it runs: beside others, but for one with a writer, which runs alone.
+        writer: a graph that takes the same and gives only what the cache takes; runs beside others.
 
     Raises:
         DataError: when a graph is missing, cannot be read, or says nothing of its cache.
     """
 
-    def __init__(self, path: Path, num_threads: int, writer: Path | None = None) -> None:
-        self._session: Any = open_graph(path, num_threads)
-        self._writer: Any = open_graph(writer, num_threads) if writer else None
+    def __init__(self, path: Path, threads: Threads, writer: Path | None = None) -> None:
+        self._session: Any = (
+            open_graph(path, threads.alone, waits="spinning") if writer else open_graph(path, threads.beside)
+        )
+        self._writer: Any = open_graph(writer, threads.beside) if writer else None
         notes = self._session.get_modelmeta().custom_metadata_map
         if SIZES_NOTE not in notes:
             raise DataError(f"{path} says nothing of its cache; build the world again")
@@ -133,7 +136,7 @@ class OnnxTokenPlayer:
     Args:
         folder: the world's folder; its weights were checked against ``spec``.
         spec: its description.
-        num_threads: threads of one pass.
+        threads: on which they run.
         behind: writes a frame to the cache while it is decoded and shown; None writes it before.
 
     Raises:
@@ -141,15 +144,15 @@ class OnnxTokenPlayer:
     """
 
     def __init__(
-        self, folder: Path, spec: TokenWorldSpec, num_threads: int, behind: ThreadPoolExecutor | None
+        self, folder: Path, spec: TokenWorldSpec, threads: Threads, behind: ThreadPoolExecutor | None
     ) -> None:
         self._behind = behind
         tokenizer, dynamics = folder / spec.parts.tokenizer.folder, folder / spec.parts.dynamics.folder
         self.runtime = runtime_name()
-        self._encode = Streamed(tokenizer / "encode.onnx", num_threads)
-        self._decode = Streamed(tokenizer / "decode.onnx", num_threads)
-        self._condition = open_graph(dynamics / "condition.onnx", num_threads)
-        self._step = Streamed(dynamics / "step.onnx", num_threads, dynamics / "write.onnx")
+        self._encode = Streamed(tokenizer / "encode.onnx", threads)
+        self._decode = Streamed(tokenizer / "decode.onnx", threads)
+        self._condition = open_graph(dynamics / "condition.onnx", threads.beside)
+        self._step = Streamed(dynamics / "step.onnx", threads, dynamics / "write.onnx")
         self.tokens = self._decode.sizes.tokens_per_frame
         self._mask_code = self._step.made_width  # one logit a code; the code after the last stands for a mask
 
@@ -199,7 +202,7 @@ class OnnxTokenPlayer:
 
 
 def open_player(
-    folder: Path, spec: TokenWorldSpec, num_threads: int, behind: ThreadPoolExecutor | None
+    folder: Path, spec: TokenWorldSpec, threads: Threads, behind: ThreadPoolExecutor | None
 ) -> OnnxTokenPlayer:
     """Open the networks of a world."""
-    return OnnxTokenPlayer(folder, spec, num_threads, behind)
+    return OnnxTokenPlayer(folder, spec, threads, behind)

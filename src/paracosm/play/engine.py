@@ -63,8 +63,7 @@ class EngineConfig:
     backend: BackendKind = "onnx"
     """onnx needs nothing beyond this package; torch needs the extra "train" """
     num_threads: int = 0
-    """threads of one network pass; 0 uses the cores that this process may use, half of them for what runs
-    beside something else"""
+    """threads of a pass; 0 takes the cores of this process, half of them for what runs beside another"""
     levels: tuple[float, ...] = ()
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0

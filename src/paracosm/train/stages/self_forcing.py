@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
 from paracosm.core.shapes import Controls, Latents
@@ -29,18 +28,15 @@ from paracosm.models.flow_rollout import RolloutConfig, continue_clips
 from paracosm.models.noise import mix
 from paracosm.train.acceptance import Acceptance, AcceptanceConfig
 from paracosm.train.clip_batches import ClipBatches, known_controls
-from paracosm.train.loop import MAY_CHANGE, LoopConfig, Turns, train
-from paracosm.train.matching import MatchingConfig, critic_loss, matching_loss
-from paracosm.train.optim import OptimConfig
+from paracosm.train.forcing import CRITIC, STUDENT, ForcingConfig, latent_motion
+from paracosm.train.loop import MAY_CHANGE, train
+from paracosm.train.matching import critic_loss, matching_loss
 
 from .distil_init import causal_copy, check_frames, load_frozen
 
-STUDENT, CRITIC = "dynamics", "critic"
-"""Names of the networks that learn."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class SelfForcingStageConfig:
+class SelfForcingStageConfig(ForcingConfig):
     """Who learns, whose distribution is matched, and on which rollouts."""
 
     run: Path
@@ -53,25 +49,13 @@ class SelfForcingStageConfig:
     """dynamics folder that the student begins with: what distil_init left, or the teacher itself"""
     real: Path
     """dynamics folder of the real score, causal or bidirectional; the critic begins with it, too"""
-    loop: LoopConfig
-    """length and logging; its optimiser is the student's"""
-    critic: OptimConfig = field(
-        default_factory=lambda: OptimConfig(learning_rate=1e-4, warmup_steps=20, betas=(0.0, 0.99))
-    )
-    """optimiser of the critic"""
-    critic_steps: int = 4
-    """steps of the critic before each of the student"""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     """passes, window and sink of the student, as it will play"""
-    matching: MatchingConfig = field(default_factory=MatchingConfig)
-    """noise levels and guidance of the scores"""
     anchor_weight: float = 0.0
     """weight of a regression to true frames at the student's own levels; 0 is none. It keeps a student near
     the data at the price of sharpness"""
     split: str = "train"
     """episodes to train on; "" takes all"""
-    batch_size: int = 4
-    """clips a batch"""
     start_frames: int = 4
     """true frames at the beginning of each clip"""
     horizon: int = 12
@@ -81,19 +65,8 @@ class SelfForcingStageConfig:
 
     def __post_init__(self) -> None:
         """Refuse turns without a critic and clips without frames to learn."""
-        if self.critic_steps < 1:
-            raise ConfigError(
-                f"critic_steps {self.critic_steps} leaves the critic behind; use at least 1, e.g. 4"
-            )
+        super().__post_init__()
         check_frames(self.start_frames, self.start_frames + self.horizon)
-
-    @property
-    def turns(self) -> Turns:
-        """The critic several times, then the student."""
-        return Turns(
-            cycle=(CRITIC,) * self.critic_steps + (STUDENT,),
-            optims={CRITIC: self.critic, STUDENT: self.loop.optim},
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +122,7 @@ class SelfForcingStage:
         setting = _setting(made)
         critic = cast("FlowDynamics", self.networks[CRITIC])
         loss = critic_loss(made.latents, setting, critic, self.config.matching, generator)
-        return loss, {"rollout_motion": motion_of(made) / _motion(latents).clamp_min(1e-6)}
+        return loss, {"rollout_motion": motion_of(made) / latent_motion(latents).clamp_min(1e-6)}
 
     def make(
         self,
@@ -241,11 +214,7 @@ def main(config: SelfForcingStageConfig, progress: ProgressMaker = no_progress) 
 
 def motion_of(made: MadeClips) -> Tensor:
     """Mean absolute change of latents from frame to frame, the last of the start included."""
-    return _motion(made.latents[:, made.start - 1 :])
-
-
-def _motion(latents: Latents) -> Tensor:
-    return latents.detach().diff(dim=1).abs().mean()
+    return latent_motion(made.latents[:, made.start - 1 :])
 
 
 def _setting(made: MadeClips) -> Setting:

@@ -11,7 +11,7 @@ Source: Huang et al. 2506.08009 (Self Forcing); Yin et al. 2405.14867 (DMD2); Ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paracosm.core.errors import AcceptanceError, ConfigError
+from paracosm.core.errors import AcceptanceError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
 from paracosm.core.shapes import Latents
@@ -27,18 +27,15 @@ from paracosm.models.dynamics_video import VideoDynamics, VideoDynamicsConfig
 from paracosm.models.noise import mix
 from paracosm.models.rollout import check_levels
 from paracosm.models.video_clip import ClipPast, clip_flow, predict_clip, roll_clip
-from paracosm.train.loop import MAY_CHANGE, LoopConfig, Turns, train
-from paracosm.train.matching import MatchingConfig, matching_target, shift_levels
-from paracosm.train.optim import OptimConfig
+from paracosm.train.forcing import CRITIC, STUDENT, ForcingConfig, latent_motion
+from paracosm.train.loop import MAY_CHANGE, train
+from paracosm.train.matching import matching_target, shift_levels
 from paracosm.train.video_batches import VideoBatch, VideoBatches, VideoData
 from paracosm.train.video_weights import begin_video, load_judge
 
-STUDENT, CRITIC = "dynamics", "critic"
-"""Names of the networks that learn."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class VideoForcingStageConfig:
+class VideoForcingStageConfig(ForcingConfig):
     """Who learns, and whose distribution is matched."""
 
     run: Path
@@ -51,39 +48,16 @@ class VideoForcingStageConfig:
     """sizes of the student"""
     real: Path
     """folder of the real score; the critic begins with it, too"""
-    loop: LoopConfig
-    """length and logging; its optimiser is the student's"""
-    critic: OptimConfig = field(
-        default_factory=lambda: OptimConfig(learning_rate=1e-4, warmup_steps=20, betas=(0.0, 0.99))
-    )
-    """optimiser of the critic"""
-    critic_steps: int = 4
-    """steps of the critic before each of the student"""
     levels: tuple[float, ...] = (1.0, 0.9375, 0.8333333)
     """noise levels of the student's passes, as it will play"""
-    matching: MatchingConfig = field(default_factory=MatchingConfig)
-    """noise levels and guidance of the scores"""
-    batch_size: int = 4
-    """clips a batch"""
     motion_share: tuple[float, float] = (0.0, 10.0)
     """motion of the student's latents as a share of true ones, mean over a line of the log, outside of which
     the run stops"""
 
     def __post_init__(self) -> None:
         """Refuse turns without a critic, and levels that do not fall."""
+        super().__post_init__()
         check_levels(self.levels)
-        if self.critic_steps < 1:
-            raise ConfigError(
-                f"critic_steps {self.critic_steps} leaves the critic behind; use at least 1, e.g. 4"
-            )
-
-    @property
-    def turns(self) -> Turns:
-        """The critic several times, then the student."""
-        return Turns(
-            cycle=(CRITIC,) * self.critic_steps + (STUDENT,),
-            optims={CRITIC: self.critic, STUDENT: self.loop.optim},
-        )
 
 
 class VideoForcingStage:
@@ -112,7 +86,7 @@ class VideoForcingStage:
         asked = self._levels(made, generator)
         noise = torch.randn(made.shape, generator=generator).to(made)
         if not learns:
-            motion = _motion(made) / _motion(batch.latents).clamp_min(1e-6)
+            motion = latent_motion(made) / latent_motion(batch.latents).clamp_min(1e-6)
             return self._critic_loss(made, noise, asked, batch, past), {"rollout_motion": motion}
         noisy = mix(made.detach(), noise, asked)
         critic = cast("VideoDynamics", self.networks[CRITIC])
@@ -159,11 +133,6 @@ class VideoForcingStage:
                 "widen motion_share"
             )
         return {}
-
-
-def _motion(latents: Latents) -> Tensor:
-    """Mean absolute change of latents from latent frame to latent frame."""
-    return latents.detach().diff(dim=1).abs().mean()
 
 
 def main(config: VideoForcingStageConfig, progress: ProgressMaker = no_progress) -> Path:

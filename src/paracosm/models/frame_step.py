@@ -207,7 +207,9 @@ def choose_kernels(blocks: Sequence[SpaceTimeBlock], arithmetic: Arithmetic = "f
 
 
 def score_bound(projections: Projections) -> float:
-    """The largest score that normalised queries and keys of a layer can have."""
+    """The largest score that queries and keys of a layer can have; 0 for weights without values."""
+    if projections.query_gain.is_meta:  # a network that is only counted
+        return 0.0
     query, key = (gain.detach().abs().max() for gain in (projections.query_gain, projections.key_gain))
     return float(query * key) * projections.query_gain.shape[-1] ** 0.5
 

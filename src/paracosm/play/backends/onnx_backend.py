@@ -120,7 +120,7 @@ class _PassGraph:
 
 
 def session_options(num_threads: int, waits: Waits = "asleep") -> onnxruntime.SessionOptions:
-    """Return how a graph is run: the same numbers on every processor, and no core burnt by waiting.
+    """Return how a graph is run: the same numbers on every processor, and no core burnt between passes.
 
     Args:
         num_threads: threads of one pass.

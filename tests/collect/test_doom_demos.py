@@ -30,7 +30,7 @@ def write_wad(file: Path, lumps: dict[str, bytes], kind: bytes = b"IWAD") -> Non
     file.write_bytes(struct.pack("<4sii", kind, len(lumps), 12 + len(body)) + body + entries)
 
 
-def played(demo: Demo, dead_from: int | None = None, black: int = 2) -> Replay:
+def played(demo: Demo, dead_from: int | None = None) -> Replay:
     """What an engine tells that obeys every row until the player dies and watches its killer."""
     turns = DEGREES * demo.rows[:, 2].astype(float)
     if dead_from is not None:
@@ -38,7 +38,7 @@ def played(demo: Demo, dead_from: int | None = None, black: int = 2) -> Replay:
     poses = np.zeros((len(turns) - 1, 4))
     poses[:, 0] = np.arange(len(poses))
     poses[:, 3] = (90 + np.cumsum(turns)[:-1]) % 360
-    return Replay(video=Path("replay.mkv"), black=black, poses=poses, engine="engine 1")
+    return Replay(video=Path("replay.mkv"), poses=poses, engine="engine 1")
 
 
 @pytest.fixture
@@ -57,14 +57,14 @@ def test_the_row_after_a_frame_is_its_control(demo):
         assert row.turn == (-DEGREES * left, 0.0)
         assert ("forward" in row.keys, "attack" in row.keys) == (forward > 0, bool(buttons & 1))
         assert row.truth["pose"]["x"] == place + 2
-    assert log.notes == ("2 black frames at the beginning are left out",)
+    assert log.notes == ("in 0 of 29 walking rows the player stood still",)
     assert log.provenance["map"] == 1
 
 
 def test_rows_after_the_players_death_are_left_out(demo):
     log = read_log(demo, played(demo, dead_from=40))
     assert log.first_frame + (log.num_frames or 0) == 40
-    assert log.notes[1] == "the player answers nothing more from row 40 of 60 on; left out"
+    assert log.notes[0] == "the player answers nothing more from row 40 of 60 on; left out"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_rows_after_the_players_death_are_left_out(demo):
 def test_buttons_and_steps_become_keys(tmp_path, row, held):
     write_wad(tmp_path / "game.wad", {})
     demo = Demo(name="one", wad=tmp_path / "game.wad", data=demo_bytes([row] * 8))
-    assert read_log(demo, played(demo, black=0)).rows[0].keys == held
+    assert read_log(demo, played(demo)).rows[0].keys == held
 
 
 def test_a_demo_that_goes_another_way_is_refused(demo):
@@ -96,7 +96,7 @@ def test_a_demo_that_goes_another_way_is_refused(demo):
 def test_another_number_of_frames_is_refused(demo):
     short = played(demo)
     with pytest.raises(DataError, match="has 60 rows, engine 1 drew 50 frames"):
-        read_log(demo, Replay(video=short.video, black=2, poses=short.poses[:49], engine="engine 1"))
+        read_log(demo, Replay(video=short.video, poses=short.poses[:49], engine="engine 1"))
 
 
 def test_demos_are_found_in_games_and_beside_one_a_log_for_each_player(tmp_path, monkeypatch):

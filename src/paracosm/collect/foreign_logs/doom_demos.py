@@ -2,7 +2,8 @@
 
 A demo is a header and four bytes for each tic: steps forward and aside, turn, buttons. Nothing is filmed: the
 frames are drawn by an engine that makes the same play of the same bytes (``doom_replay.py``), and the turns
-of the bytes are held against those that the engine then made. This file does NOT draw.
+of the bytes are held against those that the engine then made. A player whom another engine leads astray still
+turns; but it runs into walls and dies long before the end, so both are told. This file does NOT draw.
 
 Source: the demo format of Doom 1.9 as the Doom Wiki describes it ("Demo", "Lump").
 """
@@ -23,7 +24,7 @@ from paracosm.collect.games.private_screen import keep, stop_all
 from paracosm.core.errors import DataError
 from paracosm.data.format import hash_file
 
-from .doom_replay import Replay, find_programs, replay
+from .doom_replay import UNDRAWN, Replay, find_programs, replay
 from .keys import DOOM_KEYS
 from .log import ForeignLog, LogRow, LogSet
 
@@ -39,6 +40,8 @@ WALK = (25, 24)
 """Steps forward and aside of a walking player; more is running."""
 ATTACK, USE, CHANGE, WEAPON, SPECIAL = 1, 2, 4, 0b111, 128
 """Bits of the buttons: which weapon follows CHANGE by three bits; SPECIAL is a pause or a saved game."""
+STILL = 0.5
+"""Units of a tic below which a walking player stands still; a walk makes 8, a run 16."""
 DEAF = 8
 """Rows after the last turn made in which the view turns otherwise: so many, and the player is dead."""
 
@@ -155,12 +158,15 @@ def read_log(demo: Demo, played: Replay) -> ForeignLog:
             f"{demo.name} turns otherwise than its rows say in {wrong} of {turns} turning rows; play "
             "it with the archive that it was recorded with"
         )
-    first, stop = played.black, alive  # frame i is seen after row i: what acts on it is row i + 1
-    notes = [f"{first} black frames at the beginning are left out"] if first else []
+    first, stop = UNDRAWN, alive  # frame i is seen after row i: what acts on it is row i + 1
+    notes = []
     if stop < len(rows):
         notes.append(f"the player answers nothing more from row {stop} of {len(rows)} on; left out")
     if wrong:
         notes.append(f"in {wrong} of {turns} turning rows the game turned the player otherwise")
+    walking = (rows[1:-1, :2] != 0).any(1)[:alive]
+    still = walking & (np.hypot(*np.diff(poses[:, :2], axis=0).T)[:alive] < STILL)
+    notes.append(f"in {still.sum()} of {walking.sum()} walking rows the player stood still")
     return ForeignLog(
         video=played.video,
         rows=[_row(rows[index + 1], poses[index]) for index in range(first, stop - 1)],

@@ -24,6 +24,8 @@ TICS_PER_SECOND = 35
 """Of the game: it draws a frame and reads the player once a tic."""
 DRAWN, KEPT = (480, 640), (240, 320)
 """Rows and columns that the engine draws, and that are kept: the mean of four pixels each."""
+UNDRAWN = 2
+"""Frames that the engine hands over before it draws the level: black, or the window as it was."""
 PACKAGES = "dsda-doom xvfb"
 """The Debian packages that draw demos."""
 GAME_SEARCH_PATH = "/usr/games:/usr/local/games"
@@ -60,14 +62,12 @@ class Replay:
 
     Attributes:
         video: lossless file of one frame for each row of the demo, seen after that row.
-        black: frames at its beginning that show nothing yet.
         poses: float64 (tics - 1, 4): x, y, z in units of the map and degrees counter-clockwise from east;
             row i is where the player stands in frame i; of the last frame nothing is told.
         engine: what the engine calls itself, e.g. "dsda-doom v0.25.6".
     """
 
     video: Path
-    black: int
     poses: np.ndarray
     engine: str
 
@@ -123,7 +123,7 @@ def replay(wad: Path, demo: bytes, folder: Path, players: int = 1, player: int =
     game = keep(command, environment, private)
     try:
         video = folder / "replay.mkv"
-        count, black = _write(video, _frames(private / "frames"))
+        count = _write(video, _frames(private / "frames"))
         words = (private / "words").read_text(errors="replace").strip()
         poses = _read_poses(private / "poses.bin")[player::players]
     finally:
@@ -133,7 +133,7 @@ def replay(wad: Path, demo: bytes, folder: Path, players: int = 1, player: int =
             f"{wad} has a demo of which {count} frames were drawn and {len(poses)} tics told; "
             f"{engine.name} said: {words[-300:] or 'nothing'}"
         )
-    return Replay(video=video, black=black, poses=poses, engine=words.split(" (")[0])
+    return Replay(video=video, poses=poses, engine=words.split(" (")[0])
 
 
 def _frames(pipe: Path) -> Iterator[np.ndarray]:
@@ -144,17 +144,17 @@ def _frames(pipe: Path) -> Iterator[np.ndarray]:
             yield shrink(np.frombuffer(data, np.uint8).reshape(*DRAWN, 3), *KEPT)
 
 
-def _write(video: Path, frames: Iterator[np.ndarray]) -> tuple[int, int]:
-    """Write frames as a lossless video; returns how many there were, and how many black ones first."""
-    writer, count, black = VideoWriter(video, TICS_PER_SECOND, *KEPT, codec="ffv1"), 0, 0
+def _write(video: Path, frames: Iterator[np.ndarray]) -> int:
+    """Write frames as a lossless video; returns how many there were."""
+    writer, count = VideoWriter(video, TICS_PER_SECOND, *KEPT, codec="ffv1"), 0
     try:
-        for count, image in enumerate(frames, 1):
-            black += black == count - 1 and not image.any()
+        for image in frames:
             writer.add(image)
+            count += 1
         writer.close()
     finally:
         writer.abandon()
-    return count, black
+    return count
 
 
 def _read_poses(file: Path) -> np.ndarray:

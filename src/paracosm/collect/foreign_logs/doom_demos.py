@@ -159,6 +159,8 @@ def read_log(demo: Demo, played: Replay) -> ForeignLog:
             "it with the archive that it was recorded with"
         )
     first, stop = UNDRAWN, alive  # frame i is seen after row i: what acts on it is row i + 1
+    if stop - first < 2:
+        raise DataError(f"{demo.name} shows {max(0, stop - first)} frames of play, two are needed; remove it")
     notes = []
     if stop < len(rows):
         notes.append(f"the player answers nothing more from row {stop} of {len(rows)} on; left out")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paracosm.collect.games.private_screen import keep, start_screen, stop_all
+from paracosm.collect.games.private_screen import find_game, keep, start_screen, stop_all
 from paracosm.collect.pictures import shrink
 from paracosm.core.errors import DataError, MissingPackageError
 from paracosm.data.video import VideoWriter
@@ -28,8 +28,6 @@ UNDRAWN = 2
 """Frames that the engine hands over before it draws the level: black, or the window as it was."""
 PACKAGES = "dsda-doom xvfb"
 """The Debian packages that draw demos."""
-GAME_SEARCH_PATH = "/usr/games:/usr/local/games"
-"""Where Debian keeps games; often not on root's search path."""
 
 _SETTINGS = f"""\
 cap_soundcommand "cat > /dev/null"
@@ -78,7 +76,7 @@ def find_programs() -> tuple[Path, Path]:
     Raises:
         MissingPackageError: when one is missing; names the Debian packages.
     """
-    engine = shutil.which("dsda-doom") or shutil.which("dsda-doom", path=GAME_SEARCH_PATH)
+    engine = find_game("dsda-doom")
     screen = shutil.which("Xvfb")
     if not engine or not screen:
         missing = [name for name, path in (("dsda-doom", engine), ("Xvfb", screen)) if not path]

@@ -18,6 +18,7 @@ from pathlib import Path
 from paracosm.core.errors import MissingPackageError
 
 from .minetest_number import BLOCK, MODULUS, NUM_BITS
+from .private_screen import find_game
 
 MODS = Path(__file__).parent / "minetest_mods"
 """The mods as they ship; words in @ signs are put in when they are written."""
@@ -30,9 +31,6 @@ WEATHERS = ("clear", "cloudy", "rain", "snow", "fog")
 
 FIELD_OF_VIEW = 72
 """Degrees from the lowest to the highest row of a wide window: the game's own default."""
-
-GAME_SEARCH_PATH = "/usr/games:/usr/local/games"
-"""Where Debian keeps games; often not on root's search path."""
 
 PACKAGES = "minetest xvfb faketime libgl1-mesa-dri"
 """The Debian packages that the capture needs."""
@@ -65,7 +63,7 @@ def find_programs() -> Programs:
     Raises:
         MissingPackageError: when one is missing; names the Debian packages.
     """
-    game = shutil.which("minetest") or shutil.which("minetest", path=GAME_SEARCH_PATH)
+    game = find_game("minetest")
     screen = shutil.which("Xvfb")
     clocks = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     found = {"minetest": game, "Xvfb": screen, "libfaketimeMT.so.1": clocks}

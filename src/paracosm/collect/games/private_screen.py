@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from paracosm.core.errors import WorldError
+
+GAME_SEARCH_PATH = "/usr/games:/usr/local/games"
+"""Where Debian keeps games; often not on root's search path."""
 
 EXACT_SIDE = 480
 """Pixels that are a whole number of millimetres (127) at 96 to the inch."""
@@ -31,6 +35,11 @@ rm -rf -- "$KEEPER_FOLDER"
 """
 """Runs a program until our end of a pipe closes, however we end, and removes its folder then. It holds the
 program's output no longer than that does, so that the output's end is the program's."""
+
+
+def find_game(name: str) -> str | None:
+    """Path of a game's program, None when it is not installed."""
+    return shutil.which(name) or shutil.which(name, path=GAME_SEARCH_PATH)
 
 
 def start_screen(program: Path, size: tuple[int, int], folder: Path) -> tuple[subprocess.Popen[bytes], int]:

@@ -1,7 +1,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,6 +86,20 @@ class Lengths:
         return {"lengths.mean": Tally(cases=tuple(one.unit.case for one in results), world=values)}
 
 
+class TwiceEach(Lengths):
+    """Reads every square two times, as a long run is read at two moments."""
+
+    def units(self, bench: Bench) -> Sequence[Unit]:
+        once = super().units(bench)
+        return [replace(one, key=f"{one.key}.{moment}s") for moment in (60, 120) for one in once]
+
+    def run(self, bench: Bench, unit: Unit) -> UnitResult:
+        return super().run(bench, replace(unit, key=unit.key.partition(".")[0]))
+
+    def measure(self, bench: Bench, results: Sequence[Result]) -> Measured:
+        return {}
+
+
 class Newer(Squares):
     version: ClassVar[int] = 2
 
@@ -128,6 +142,11 @@ def test_a_limit_is_for_a_look_and_the_rest_runs_later(tmp_path: Path) -> None:
     assert run_parts([part], CONFIG, tmp_path / "out", limit=2).figures["squares.mean"].n == 2
     assert run_parts([part], CONFIG, tmp_path / "out").figures["squares.mean"].n == 4
     assert (tmp_path / "diary").read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_a_limit_is_for_what_is_played_and_not_for_how_often_it_is_read(tmp_path: Path) -> None:
+    outcome = run_parts([Squares(), TwiceEach()], CONFIG, tmp_path / "out", limit=3)
+    assert [len(outcome.results[name]) for name in ("squares", "lengths")] == [3, 6]
 
 
 def test_every_unit_is_one_line_with_its_status_and_reason(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def run_parts(
             call begins; its tallies and figures stay.
         setup: what the folder must have been begun with; see :func:`describe_parts` for the parts' share.
         workers: processes that play; 1 plays in this one.
-        limit: at most so many units of each part, for a quick look; the rest can be run later.
+        limit: at most so many units of each part that plays, for a quick look; parts that read what others
+            played read all of it. The rest can be run later.
         progress: makes progress lines.
 
     Raises:
@@ -180,7 +181,7 @@ def _run_wave(
     limit: int | None,
     progress: ProgressMaker,
 ) -> dict[str, list[Result]]:
-    due = {part.name: list(part.units(bench))[:limit] for part in wave}
+    due = {part.name: list(part.units(bench))[: None if part.needs else limit] for part in wave}
     done = {part.name: finished(known, part.name, part.version, due[part.name]) for part in wave}
     jobs = [(part, unit) for part in wave for unit in due[part.name] if unit.key not in done[part.name]]
     splits = bench.splits()

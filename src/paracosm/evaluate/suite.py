@@ -84,7 +84,7 @@ class SuiteConfig:
     parts: frozenset[str] = frozenset()
     """which parts to measure, with those that they need; none named takes all"""
     limit: int | None = None
-    """at most so many units of each part, for a quick look; None for all"""
+    """at most so many units of each part that plays, for a quick look; None for all"""
     against: str | None = None
     """another world, or a results folder, to take paired differences to"""
     judge: JudgeConfig | None = None

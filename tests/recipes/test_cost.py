@@ -14,7 +14,7 @@ RUN = Path("runs")
 
 
 def small_dynamics():
-    config = doom.dynamics(RUN)
+    config = doom.street(RUN).dynamics
     return replace(config, model=replace(config.model, width=32, heads=2, hidden=48, depth=2), batch_size=2)
 
 
@@ -47,7 +47,7 @@ def test_costs_grow_as_they_should():
 
 
 def test_a_played_frame_costs_its_passes_and_one_write():
-    tokenizer, dynamics = doom.tokenizer(RUN), small_dynamics()
+    tokenizer, dynamics = doom.street(RUN).tokenizer, small_dynamics()
     costs = [play_cost(tokenizer, dynamics, passes).flops_per_frame for passes in (1, 2, 3)]
     assert costs[2] - costs[1] == costs[1] - costs[0] > 0
     sizes = dynamics.model

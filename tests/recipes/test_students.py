@@ -76,7 +76,7 @@ def test_every_chain_walks_and_leave_a_causal_student(street: Street, tmp_path: 
 
 
 def test_the_chain_of_a_bundled_world_begins_with_its_dynamics(tmp_path: Path) -> None:
-    base = coinrun.dynamics(tmp_path)
+    base = coinrun.street(tmp_path).dynamics
     made = chain(base, tmp_path / "dynamics", tmp_path / "students", levels=(1.0,))
     assert made.init is not None
     assert made.init.teacher == made.forcing.real == tmp_path / "dynamics"
@@ -87,7 +87,9 @@ def test_the_chain_of_a_bundled_world_begins_with_its_dynamics(tmp_path: Path) -
 
 
 def test_a_direct_chain_forces_the_dynamics_itself_and_has_no_regression(tmp_path: Path) -> None:
-    made = chain(coinrun.dynamics(tmp_path), tmp_path / "dynamics", tmp_path / "students", kind="direct")
+    made = chain(
+        coinrun.street(tmp_path).dynamics, tmp_path / "dynamics", tmp_path / "students", kind="direct"
+    )
     assert made.forcing.student == made.forcing.real == tmp_path / "dynamics"
     assert [name for name, _, _ in made.stages()] == ["forcing", "extend"]
     with pytest.raises(ConfigError, match='a direct chain has no stage "init"; choose from forcing, extend'):

@@ -41,7 +41,7 @@ class EvaluateCommand:
     parts: tuple[str, ...] = ()
     """Only these parts of the suite, with those that they need; none named takes all."""
     limit: int | None = None
-    """At most so many units of each part that plays, for a quick look; the rest can be run later into the same --out."""
+    """At most so many units of each part that plays, for a look; the rest runs later into the same --out."""
     against: str | None = None
     """Another world, or a results folder: adds the paired difference of every figure to it."""
     run: Folder = None

@@ -5,12 +5,9 @@ from pathlib import Path
 from paracosm.collect.games.coinrun import CoinRunConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.core.controls import ControlSpace
-from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
-from paracosm.train.stages.teacher import TeacherStageConfig
-from paracosm.train.stages.tokenizer import TokenizerStageConfig
 
 from . import small
-from .street import Street
+from .street import Street, small_street
 
 FRAME_SIDE = 64
 """Rows and columns of a frame: the game draws no other size."""
@@ -50,32 +47,15 @@ def shape() -> small.Shape:
     return small.Shape(height=FRAME_SIDE, width=FRAME_SIDE, controls=ControlSpace(keys=game().keys))
 
 
-def tokenizer(run: Path) -> TokenizerStageConfig:
-    """Frames of 64 x 64 to 8 x 8 x 16 latents."""
-    return small.tokenizer(run, shape())
-
-
-def dynamics(run: Path) -> TeacherStageConfig:
-    """16 tokens a frame, 32 frames of past."""
-    return small.dynamics(run, shape())
-
-
-def inverse_dynamics(run: Path) -> InverseDynamicsStageConfig:
-    """Reads left, right and up."""
-    return small.reader(run, shape())
-
-
 def street(run: Path) -> Street:
     """The whole pipeline in a run folder."""
-    return Street(
-        run=run,
+    return small_street(
+        run,
+        shape(),
         name="coinrun",
         description=(
             "A neural CoinRun: run and jump through meadow levels that the network makes up as you go."
         ),
         recordings=recordings(run),
         games={"train": game(), "held_out": game()},
-        tokenizer=tokenizer(run),
-        dynamics=dynamics(run),
-        reader=inverse_dynamics(run),
     )

@@ -11,12 +11,9 @@ from paracosm.collect.games.doom import KEYS, DoomConfig
 from paracosm.collect.games.doom_levels import LevelConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.core.controls import ControlSpace
-from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
-from paracosm.train.stages.teacher import TeacherStageConfig
-from paracosm.train.stages.tokenizer import TokenizerStageConfig
 
 from . import small
-from .street import Street
+from .street import Street, small_street
 
 LEVEL = LevelConfig(rows=2, columns=2, extra_links=1.0, max_floor=24, texture_scale=2.0)
 """Four rooms in a ring, painted large: narrow enough for a network of this size. Nine rooms in fine textures
@@ -64,35 +61,18 @@ def shape() -> small.Shape:
     return small.Shape(height=game.height, width=game.width, controls=controls)
 
 
-def tokenizer(run: Path) -> TokenizerStageConfig:
-    """Frames of 64 x 48 to 8 x 6 x 16 latents; busier textures than most, so twice the usual steps."""
-    config = small.tokenizer(run, shape())
-    return replace(
-        config, loop=replace(config.loop, num_steps=3000, optim=replace(config.loop.optim, decay_steps=1400))
-    )
-
-
-def dynamics(run: Path) -> TeacherStageConfig:
-    """12 tokens a frame, 32 frames of past."""
-    return small.dynamics(run, shape())
-
-
-def inverse_dynamics(run: Path) -> InverseDynamicsStageConfig:
-    """Reads seven keys and the yaw."""
-    return small.reader(run, shape())
-
-
 def street(run: Path) -> Street:
-    """The whole pipeline in a run folder."""
-    return Street(
-        run=run,
+    """The whole pipeline in a run folder; textures this busy take twice the tokenizer's usual steps."""
+    made = small_street(
+        run,
+        shape(),
         name="doom",
         description=(
             "A neural Doom: one level of four rooms, dreamt frame by frame from your keys and mouse."
         ),
         recordings=recordings(run),
         games=games(),
-        tokenizer=tokenizer(run),
-        dynamics=dynamics(run),
-        reader=inverse_dynamics(run),
     )
+    loop = made.tokenizer.loop
+    loop = replace(loop, num_steps=3000, optim=replace(loop.optim, decay_steps=1400))
+    return replace(made, tokenizer=replace(made.tokenizer, loop=loop))

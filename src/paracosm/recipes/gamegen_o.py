@@ -162,7 +162,7 @@ def tiny(run: Path) -> InstructRecipe:
         fields=("text", *GEN_FIELDS),
     )
     recipe = _describe(run, model, branch_depth=6, given=4, new=8, height=48, width=64)
-    return replace(recipe, tokenizer=doom.tokenizer(run))
+    return replace(recipe, tokenizer=doom.street(run).tokenizer)
 
 
 def smoke(run: Path) -> InstructRecipe:

@@ -12,12 +12,9 @@ from paracosm.collect.games.minetest import KEYS
 from paracosm.collect.games.minetest_config import MinetestConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.core.controls import ControlSpace
-from paracosm.train.stages.inverse_dynamics import InverseDynamicsStageConfig
-from paracosm.train.stages.teacher import TeacherStageConfig
-from paracosm.train.stages.tokenizer import TokenizerStageConfig
 
 from . import small
-from .street import Street
+from .street import Street, small_street
 
 GAME = MinetestConfig(
     height=48,
@@ -71,32 +68,15 @@ def shape() -> small.Shape:
     return small.Shape(height=GAME.height, width=GAME.width, controls=controls)
 
 
-def tokenizer(run: Path) -> TokenizerStageConfig:
-    """Frames of 64 x 48 to 8 x 6 x 16 latents."""
-    return small.tokenizer(run, shape())
-
-
-def dynamics(run: Path) -> TeacherStageConfig:
-    """12 tokens a frame, 32 frames of past: 3.2 seconds."""
-    return small.dynamics(run, shape())
-
-
-def inverse_dynamics(run: Path) -> InverseDynamicsStageConfig:
-    """Reads six keys and the yaw."""
-    return small.reader(run, shape())
-
-
 def street(run: Path) -> Street:
     """The whole pipeline in a run folder."""
-    return Street(
-        run=run,
+    return small_street(
+        run,
+        shape(),
         name="minetest",
         description=(
             "A neural Minetest: a piece of its country in any weather, captured from the game's window."
         ),
         recordings=recordings(run),
         games=games(),
-        tokenizer=tokenizer(run),
-        dynamics=dynamics(run),
-        reader=inverse_dynamics(run),
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from paracosm.collect.gym_games import GymConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.collect.videos import ImportConfig, import_videos
-from paracosm.core.controls import ControlSpace
 from paracosm.core.errors import DataError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.world import WorldInfo
@@ -22,7 +21,7 @@ from paracosm.data.reader import Dataset
 from paracosm.worlds import open_world
 
 from . import small
-from .street import Street
+from .street import Street, small_street
 
 LARGEST_SIDE = 64
 """Pixels of the longer side of a frame: what two cores can train within hours."""
@@ -130,17 +129,6 @@ def _import_videos(run: Path, folder: Path, progress: ProgressMaker) -> Path:
 
 def _describe(run: Path, info: WorldInfo, name: str) -> Street:
     shape = small.Shape(height=info.height, width=info.width, controls=info.controls)
-    return Street(
-        run=run,
-        name=name,
-        description=f"A neural world of {name}, trained on recordings of it.",
-        recordings={},
-        games={},
-        tokenizer=small.tokenizer(run, shape),
-        dynamics=small.dynamics(run, shape),
-        reader=small.reader(run, shape) if _can_read(info.controls) else None,
+    return small_street(
+        run, shape, name=name, description=f"A neural world of {name}, trained on recordings of it."
     )
-
-
-def _can_read(controls: ControlSpace) -> bool:
-    return bool(controls.keys) or max(controls.look_limit) > 0

@@ -63,6 +63,33 @@ class Street:
         return self.run / WORLD_FOLDER
 
 
+def small_street(
+    run: Path,
+    shape: small.Shape,
+    *,
+    name: str,
+    description: str,
+    recordings: Mapping[str, RecordConfig] | None = None,
+    games: Mapping[str, Any] | None = None,
+) -> Street:
+    """Describe the pipeline at the sizes of :mod:`.small`: where the recipes of single worlds begin.
+
+    A world that offers neither keys nor turns has no reader of controls.
+    """
+    controls = shape.controls
+    steered = bool(controls.keys) or max(controls.look_limit) > 0
+    return Street(
+        run=run,
+        name=name,
+        description=description,
+        recordings=recordings or {},
+        games=games or {},
+        tokenizer=small.tokenizer(run, shape),
+        dynamics=small.dynamics(run, shape),
+        reader=small.reader(run, shape) if steered else None,
+    )
+
+
 def shorten(street: Street) -> Street:
     """The same street at toy size: a few minutes on two cores, to see and test every stretch."""
     lengths = {"train": (16, 100), "held_out": (6, 160), "unseen": (2, 160)}

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from paracosm.collect.games.counting import CountingConfig, CountingWorld
-from paracosm.collect.record import RecordConfig, _is_alive, lock_folder, record, rerender
+from paracosm.collect.record import LOCK_FILE, RecordConfig, _is_alive, record, rerender
 from paracosm.core.controls import Control
 from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, WorldError
+from paracosm.core.locks import lock_folder
 from paracosm.core.world import Frame, World, WorldInfo
 from paracosm.data import Dataset
 from paracosm.worlds import make_policy, open_world
@@ -172,7 +173,7 @@ def test_other_settings_for_finished_episodes_are_refused(tmp_path: Path) -> Non
 
 def test_two_recorders_in_one_folder_are_refused(tmp_path: Path) -> None:
     with (
-        lock_folder(tmp_path),
+        lock_folder(tmp_path, "being recorded into", name=LOCK_FILE),
         pytest.raises(
             BusyError, match=rf"is being recorded into by process {os.getpid()}; wait for it, stop it"
         ),

@@ -251,7 +251,7 @@ def test_further_parts_may_join_the_results(tmp_path: Path) -> None:
 def test_two_processes_may_not_write_the_same_results(tmp_path: Path) -> None:
     with (
         ResultsFolder(tmp_path),
-        pytest.raises(BusyError, match=r"another process measures into .*; wait for it"),
+        pytest.raises(BusyError, match=r"is being measured into by process \d+; wait .* another --out"),
     ):
         run_parts([Squares()], CONFIG, tmp_path)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import multiprocessing
 import multiprocessing.util
@@ -25,8 +24,9 @@ import numpy as np
 
 from paracosm.core.config import to_json
 from paracosm.core.episode import Recipe, Split, play_recipe
-from paracosm.core.errors import BusyError, ConfigError, DataError, WorldError
+from paracosm.core.errors import ConfigError, DataError, WorldError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
+from paracosm.core.locks import lock_folder
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.workers import end_group, end_with_parent
@@ -157,7 +157,7 @@ def record(
     """
     job = _Job(config, open_world, make_policy, world_config)
     config.out.mkdir(parents=True, exist_ok=True)
-    with lock_folder(config.out):
+    with lock_folder(config.out, "being recorded into", name=LOCK_FILE):
         _remove_leftovers(config.out / EPISODES_FOLDER)
         with contextlib.closing(job.open()) as world:
             prepare_dataset(config.out, world.info)
@@ -221,29 +221,6 @@ def rerender(episode: EpisodeRef, open_world: ConfiguredOpener) -> None:
                     f"{episode.path} does not play again: frame {index} differs; record it anew with "
                     "this engine"
                 )
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold a dataset folder for one recorder; the lock goes with the process, however it ends.
-
-    Raises:
-        BusyError: when another process holds it; names the folder and that process.
-    """
-    with (folder / LOCK_FILE).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise BusyError(
-                f"{folder} is being recorded into by process {holder}; wait for it, stop it, or choose "
-                "another folder"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 @dataclass(frozen=True)

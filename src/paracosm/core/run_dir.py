@@ -12,7 +12,6 @@ This file does NOT know what a checkpoint holds, what is trained or which metric
 
 import contextlib
 import errno
-import fcntl
 import io
 import json
 import logging
@@ -26,8 +25,9 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from paracosm.core.config import differences, from_json, to_json
-from paracosm.core.errors import BusyError, ConfigError, DataError
+from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json, whole_folder, write_json
+from paracosm.core.locks import lock_folder
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class RunDir:
                 f"run folder {self.path} cannot be made ({error}); choose another folder"
             ) from error
         if exclusive and self._lock is None:
-            self._lock = _take_lock(self.path)
+            self._lock = lock_folder(self.path, "in use")
             _cut_torn_line(self.log_path)
             for left_over in self.checkpoints.glob(f"{TEMPORARY_PREFIX}*"):
                 logger.warning("removed %s, which was being written when a run was killed", left_over)
@@ -226,26 +226,6 @@ class RunDir:
         for step in self.checkpoint_steps()[:-keep]:
             if not (milestone_every and step % milestone_every == 0):
                 shutil.rmtree(self.checkpoint_path(step))
-
-
-def _take_lock(folder: Path) -> TextIO:
-    """Lock the folder for as long as the returned file is open; the lock dies with the process."""
-    file = (folder / "lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise BusyError(
-            f"run folder {folder} is in use by process {holder}; wait for it, stop it, "
-            "or choose another folder"
-        ) from None
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -1,34 +1,28 @@
 """A local page on which a person rates clips: keep or drop, 1 to 5, a better caption.
 
-The habits of the play server: loopback unless told otherwise, a Host allow-list, an Origin check, a token for
-each run, strict headers, limits on sizes. This file does NOT learn from the ratings: ``ratings`` does.
+Guarded as every page of this house is by ``core.local_page``. This file does NOT learn from the ratings:
+``ratings`` does.
 """
 
 from __future__ import annotations
 
-import hmac
 import json
 import secrets
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import simplejpeg
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from paracosm.core.errors import BusyError, ConfigError, ParacosmError
+from paracosm.core.errors import ConfigError, ParacosmError
+from paracosm.core.local_page import listen, make_page, page_url, same_origin, same_token
 from paracosm.core.rng import stream
 
 from .captions import read_captions
@@ -37,21 +31,8 @@ from .ratings import FEWEST, Rating, add_rating, learn_taste, read_ratings
 from .scores import Scores, read_scores
 
 CLIENT = Path(__file__).parent / "client"
-LOOPBACK = ("127.0.0.1", "localhost")
 MOST_BYTES = 16_384
 """Largest rating that is read."""
-
-HEADERS = {
-    b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-store",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"cross-origin-resource-policy": b"same-origin",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +128,10 @@ def create_app(config: ReviewConfig, desk: ReviewDesk, *, token: str) -> Starlet
     Raises:
         ConfigError: when the token is short.
     """
-    if len(token) < 16:
-        raise ConfigError(f"a token of {len(token)} characters can be guessed; use 16 or more")
 
     def guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            given = request.headers.get("x-token", "")
-            if not hmac.compare_digest(given.encode(), token.encode()):
+            if not same_token(request.headers.get("x-token", ""), token):
                 return JSONResponse({"error": "open the page by the address that the terminal shows"}, 403)
             if not _same_origin(request):
                 return JSONResponse({"error": "this request came from another page"}, 403)
@@ -178,20 +156,11 @@ def create_app(config: ReviewConfig, desk: ReviewDesk, *, token: str) -> Starlet
         return JSONResponse({})
 
     routes = [
-        Route("/", _page, methods=["GET"]),
         Route("/clip", guarded(clip), methods=["GET"]),
         Route("/sheet", guarded(sheet), methods=["GET"]),
         Route("/rate", guarded(rate), methods=["POST"]),
-        Mount("/client", StaticFiles(directory=CLIENT)),
     ]
-    hosts = [*LOOPBACK, *config.allow_hosts, *([config.host] if config.host != "0.0.0.0" else [])]
-    if config.host == "0.0.0.0":
-        hosts.append(socket.gethostname())
-    middleware = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-        Middleware(_SafeHeaders),
-    ]
-    return Starlette(routes=routes, middleware=middleware)
+    return make_page(CLIENT, routes, token=token, host=config.host, allow_hosts=config.allow_hosts)
 
 
 def review(config: ReviewConfig, ready: Callable[[str], None]) -> None:
@@ -208,9 +177,8 @@ def review(config: ReviewConfig, ready: Callable[[str], None]) -> None:
     desk = ReviewDesk(read_scores(config.out), config.seed)
     token = secrets.token_urlsafe(24)
     app = create_app(config, desk, token=token)
-    with _listen(config) as listener:
-        shown = "127.0.0.1" if config.host == "0.0.0.0" else config.host
-        ready(f"http://{shown}:{listener.getsockname()[1]}/#token={token}")
+    with listen(config.host, config.port) as listener:
+        ready(page_url(config.host, listener.getsockname()[1], token))
         settings = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", server_header=False
         )
@@ -220,21 +188,6 @@ def review(config: ReviewConfig, ready: Callable[[str], None]) -> None:
 def encode(picture: np.ndarray) -> bytes:
     """Encode uint8 (h, w, 3) as JPEG."""
     return simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=85, colorspace="RGB")
-
-
-class _SafeHeaders:
-    """Adds the headers that keep the page to itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
-            await send(message)
-
-        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
 
 
 async def _read_body(request: Request) -> bytes:
@@ -247,24 +200,6 @@ async def _read_body(request: Request) -> bytes:
 
 
 def _same_origin(request: Request) -> bool:
-    """A browser names the page that asks; another page's requests are refused even with the token."""
+    """A browser names the page that asks, but not when a page asks its own server by GET."""
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
-
-
-def _listen(config: ReviewConfig) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((config.host, config.port))
-    except OSError as error:
-        listener.close()
-        raise BusyError(
-            f"port {config.port} on {config.host} cannot be used ({error.strerror}); "
-            "stop what uses it, or pass --port 0 for any free one"
-        ) from None
-    return listener
-
-
-async def _page(_: Request) -> FileResponse:
-    return FileResponse(CLIENT / "index.html")
+    return origin is None or same_origin(origin, request.headers.get("host"))

@@ -9,10 +9,8 @@ version has another address. This file does NOT know what the tables hold.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -20,8 +18,9 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paracosm.core.errors import BusyError, DataError
+from paracosm.core.errors import DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json, whole_file, write_json
+from paracosm.core.locks import lock_folder
 
 LONGEST_NAME = 160
 """Characters of a source's name that stand in a file's name; file systems take 255."""
@@ -100,23 +99,9 @@ class ScoreStore:
         """
         try:
             self.out.mkdir(parents=True, exist_ok=True)
-            file = (self.out / "lock").open("a+")
+            file = lock_folder(self.out, "being curated", instead="another --out")
         except OSError as error:
             raise DataError(f"{self.out} cannot be made ({error.strerror}); choose another --out") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            file.close()
-            raise BusyError(
-                f"{self.out} is being curated by process {holder}; wait for it, stop "
-                "it, or choose another --out"
-            ) from None
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
         for left_over in self.out.rglob(f"{TEMPORARY_PREFIX}*"):
             left_over.unlink(missing_ok=True)
         return file

@@ -12,7 +12,6 @@ A kill at any moment loses no finished unit. This file does NOT play and knows n
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -25,8 +24,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from paracosm.core.config import differences
-from paracosm.core.errors import BusyError, DataError
+from paracosm.core.errors import DataError
 from paracosm.core.files import read_json, whole_file, write_json
+from paracosm.core.locks import lock_folder
 
 from .part import Result, Unit
 
@@ -60,14 +60,7 @@ class ResultsFolder:
             BusyError: when another process measures into it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / "lock").open("a")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise BusyError(
-                f"another process measures into {self.path}; wait for it, or choose another --out"
-            ) from None
+        self._lock = lock_folder(self.path, "being measured into", instead="another --out")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.local_page import same_origin, same_token
 from paracosm.core.world import Policy, World, WorldOpener
 from paracosm.play.beside import Beside
 from paracosm.play.connection import Connection
-from paracosm.play.limits import same_origin, same_token
 from paracosm.play.session import Session
 from paracosm.play.takes import Recorder
 from paracosm.play.timeline import TimelineConfig

@@ -18,15 +18,9 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import WebSocketRoute
 
-from paracosm.core.errors import BusyError, ConfigError
+from paracosm.core.local_page import listen, make_page, network_names, page_url
 from paracosm.core.world import Policy, WorldOpener
 from paracosm.play.house import House, Offer, ServeConfig
 from paracosm.play.takes import Recorder
@@ -34,18 +28,6 @@ from paracosm.play.takes import Recorder
 __all__ = ["Address", "Offer", "ServeConfig", "create_app", "open_browser", "serve", "serving"]
 
 CLIENT = Path(__file__).parent / "client"
-LOOPBACK = ("127.0.0.1", "localhost")
-
-HEADERS = {
-    b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-cache",
-    b"cross-origin-opener-policy": b"same-origin",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +69,14 @@ def create_app(
     Raises:
         ConfigError: when no world is offered or the token is short.
     """
-    if len(token) < 16:
-        raise ConfigError(f"a token of {len(token)} characters can be guessed; use 16 or more")
     house = House(config, open_world, worlds, token=token, recorder=recorder, open_policy=open_policy)
-    routes = [
-        Route("/", _page, methods=["GET"]),
-        Mount("/client", StaticFiles(directory=CLIENT)),
-        WebSocketRoute("/socket", house.join),
-    ]
-    hosts = [*LOOPBACK, *config.allow_hosts, *_network_names(config.host)]
-    middleware = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-        Middleware(_SafeHeaders),
-    ]
-    return Starlette(routes=routes, middleware=middleware)
+    return make_page(
+        CLIENT,
+        [WebSocketRoute("/socket", house.join)],
+        token=token,
+        host=config.host,
+        allow_hosts=config.allow_hosts,
+    )
 
 
 def serve(
@@ -194,21 +170,6 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-class _SafeHeaders:
-    """Adds the headers that keep the page to itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
-            await send(message)
-
-        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
-
-
 def _prepare(
     config: ServeConfig,
     open_world: WorldOpener,
@@ -219,11 +180,11 @@ def _prepare(
 ) -> tuple[uvicorn.Server, socket.socket]:
     token = secrets.token_urlsafe(24)
     app = create_app(config, open_world, worlds, token=token, recorder=recorder, open_policy=open_policy)
-    listener = _listen(config)
+    listener = listen(config.host, config.port)
     port = listener.getsockname()[1]
     address = Address(
-        url=f"http://{_shown_host(config.host)}:{port}/#token={token}",
-        network_urls=tuple(f"http://{name}:{port}/#token={token}" for name in _network_names(config.host)),
+        url=page_url(config.host, port, token),
+        network_urls=tuple(page_url(name, port, token) for name in network_names(config.host)),
         port=port,
         token=token,
     )
@@ -239,46 +200,3 @@ def _prepare(
         timeout_graceful_shutdown=2,
     )
     return _Server(settings, lambda: ready(address) if ready else None), listener
-
-
-def _listen(config: ServeConfig) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((config.host, config.port))
-    except socket.gaierror:
-        listener.close()
-        raise ConfigError(
-            f"host {config.host} is not an address of this machine; use 127.0.0.1 or 0.0.0.0"
-        ) from None
-    except OSError as error:
-        listener.close()
-        raise BusyError(
-            f"port {config.port} on {config.host} cannot be used ({error.strerror}); "
-            "stop the other player, or pass --port 0 for any free one"
-        ) from None
-    return listener
-
-
-def _shown_host(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "") else host
-
-
-def _network_names(host: str) -> list[str]:
-    """Names under which other machines reach this one; none while listening on loopback."""
-    if host in LOOPBACK:
-        return []
-    if host not in ("0.0.0.0", ""):
-        return [host]
-    names = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        names.extend(str(info[4][0]) for info in socket.getaddrinfo(names[0], None, socket.AF_INET))
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Nothing is sent: connecting a datagram socket only chooses the interface that leads outwards.
-        probe.connect(("192.0.2.1", 9))
-        names.append(probe.getsockname()[0])
-    return [name for name in dict.fromkeys(names) if name not in LOOPBACK]
-
-
-async def _page(_: Request) -> FileResponse:
-    return FileResponse(CLIENT / "index.html")

@@ -69,8 +69,8 @@ def shape() -> small.Shape:
 
 
 def street(run: Path) -> Street:
-    """The whole pipeline in a run folder."""
-    return small_street(
+    """The whole pipeline in a run folder; an hour of play is seen some fifteen times."""
+    made = small_street(
         run,
         shape(),
         name="minetest",
@@ -80,3 +80,6 @@ def street(run: Path) -> Street:
         recordings=recordings(run),
         games=games(),
     )
+    loop = made.dynamics.loop
+    loop = replace(loop, num_steps=4000, optim=replace(loop.optim, decay_steps=1200))
+    return replace(made, dynamics=replace(made.dynamics, loop=loop))

@@ -4,8 +4,8 @@
 
 Groups *window* and *guidance* play one world in other ways and train nothing; *init* trains students that
 differ in how they begin and whether they learn on their own rollouts, each from the same dynamics and for the
-same steps; *guided* distils guidance in. All are measured as in ``few_steps``; what is done stays done, so a
-group that was stopped goes on.
+same steps; *guided* distils guidance in. All are measured as in ``few_steps``, by ``--only`` some portions; what
+is done stays done, so a group that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -24,12 +24,25 @@ from paracosm.recipes.street import Street, build
 from paracosm.recipes.students import Chain, ChainKind, chain, run_chain
 from paracosm.zoo import bundled_worlds
 
-from .few_steps import SHORT, TWO_MINUTES, Player, as_markdown, evenly, measure, slug, write_table
+from .few_steps import (
+    FAST,
+    SHORT,
+    TWO_MINUTES,
+    Player,
+    Portion,
+    as_markdown,
+    evenly,
+    measure,
+    slug,
+    write_table,
+)
 from .students import describe
 
 PLAY = PlayDefaults(levels=evenly(2))
 """Passes of every student that is trained here."""
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
+PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": TWO_MINUTES, "speed": FAST}
+"""What rows are measured by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +153,7 @@ def main() -> None:
         "--before", type=Path, help="dynamics not distilled; RUN/dynamics/dynamics without it"
     )
     parser.add_argument("--steps", type=int, default=300, help="of each stage, for init and guided")
+    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=list(PORTIONS))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -154,7 +168,7 @@ def main() -> None:
     players = GROUPS[given.group](setting)
     rows = measure(
         players,
-        [SHORT, TWO_MINUTES],
+        [portion for name, portion in PORTIONS.items() if name in given.only],
         setting.out / "measured",
         base=SuiteConfig(world="", workers=given.workers),
         against=players[0].name,

@@ -64,8 +64,8 @@ class Portion:
 
 SHORT = Portion(name="short", suite="core", parts=frozenset({"fidelity", "control", "opposites"}))
 """64 short cases, and the ceiling beside each figure of control."""
-FAST = Portion(name="speed", suite="speed", parts=frozenset({"speed"}))
-"""Time of a frame, early and late, with nothing beside it."""
+FAST = Portion(name="speed", suite="core", parts=frozenset({"speed"}))
+"""Time of a frame over 1,000 steps; nothing may run beside it."""
 FIVE_MINUTES = Portion(
     name="five_minutes", suite="full", parts=frozenset({"stability", "late_control", "drift"}), limit=3
 )

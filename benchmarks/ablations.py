@@ -4,8 +4,8 @@
 
 Groups *window* and *guidance* play one world in other ways and train nothing; *init* trains students that
 differ in how they begin and whether they learn on their own rollouts, each from the same dynamics and for the
-same steps; *guided* distils guidance in. All are measured as in ``few_steps``, by ``--only`` some portions; what
-is done stays done, so a group that was stopped goes on.
+same steps; *guided* distils guidance in. All are measured as in ``few_steps``; what is done stays done, so a
+group that was stopped goes on. ``--only`` leaves portions out, e.g. speed, beside which nothing may run.
 """
 
 from __future__ import annotations

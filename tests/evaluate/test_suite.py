@@ -7,7 +7,9 @@ import pytest
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.figures import Report, read_report
 from paracosm.data.reader import Dataset
+from paracosm.evaluate.parts.control import LateControl
 from paracosm.evaluate.suite import PARTS, SuiteConfig, run_suite
+from paracosm.evaluate.suites import parts_of
 from paracosm.models.inverse_dynamics import InverseDynamics
 from paracosm.models.tokenizer_vae import TokenizerVAE, TokenizerVAEConfig
 from paracosm.train.stages.inverse_dynamics import describe_reader
@@ -151,3 +153,13 @@ def test_results_on_other_cases_are_not_compared(config: SuiteConfig, tmp_path: 
     run_suite(few, tmp_path / "first", opener=open_toy)
     with pytest.raises(DataError, match=r"cases.seed is 4 here and 0 in .*, so the two cannot be compared"):
         run_suite(replace(few, seed=4, against=str(tmp_path / "first")), opener=open_toy)
+
+
+def test_control_is_read_at_the_end_of_the_long_runs_of_each_suite() -> None:
+    moments = {
+        suite: part.moments
+        for suite in ("core", "full")
+        for part in parts_of(suite, "full")
+        if isinstance(part, LateControl)
+    }
+    assert moments == {"core": (60, 120), "full": (60, 120, 300)}

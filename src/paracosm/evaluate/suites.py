@@ -208,7 +208,7 @@ def _long(*, runs: int, steps: int, seconds: int = LONG_SECONDS) -> list[Part]:
     return [
         Long(num_runs=runs, steps=steps),
         Stability(num_runs=runs, seconds=seconds),
-        LateControl(num_runs=runs, steps=steps),
+        LateControl(num_runs=runs, steps=steps, moments=tuple(sorted({60, LONG_SECONDS, seconds}))),
     ]
 
 

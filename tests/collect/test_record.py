@@ -22,7 +22,7 @@ from paracosm.data import Dataset
 from paracosm.worlds import make_policy, open_world
 
 SCRIPT = """
-import subprocess, sys
+import subprocess, sys, time
 from pathlib import Path
 from paracosm.collect.games.counting import CountingWorld
 from paracosm.collect.record import RecordConfig, record
@@ -32,6 +32,10 @@ class Helped(CountingWorld):
     def __init__(self):
         super().__init__()
         self.helper = subprocess.Popen(["sleep", "300"])
+
+    def step(self, control):
+        time.sleep(float(sys.argv[3]))
+        return super().step(control)
 
     def close(self):
         self.helper.kill()
@@ -78,7 +82,7 @@ def test_a_killed_recording_goes_on_and_equals_a_straight_one(tmp_path: Path) ->
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(out), str(num_episodes)], start_new_session=True
+        [sys.executable, str(script), str(out), str(num_episodes), "0"], start_new_session=True
     )
     deadline = time.monotonic() + 60
     while len(list(out.glob("episodes/episode-*"))) < 3 and time.monotonic() < deadline:
@@ -98,6 +102,22 @@ def test_a_killed_recording_goes_on_and_equals_a_straight_one(tmp_path: Path) ->
     record(dataclasses.replace(config, out=tmp_path / "straight"), open_world, make_policy)
     assert len(dataset) == num_episodes
     assert read_all(out) == read_all(tmp_path / "straight")
+
+
+def test_an_interrupted_recording_does_not_wait_for_its_episodes(tmp_path: Path) -> None:
+    out, script = tmp_path / "slow", tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(out), "4", "1"], start_new_session=True, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("episodes/.partial*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)  # an episode takes two and a half minutes
+    process.communicate(timeout=20)
+    while _members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _members(process.pid)
 
 
 def _members(group: int) -> list[int]:

@@ -29,7 +29,7 @@ from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.locks import lock_folder
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream, sub_seed
-from paracosm.core.workers import end_group, end_with_parent
+from paracosm.core.workers import end_group, end_with_parent, ending_workers
 from paracosm.core.world import REPEATS, Policy, World
 from paracosm.data.format import EPISODE_FILE, EPISODES_FOLDER, FrameEncoding, recipe_to_json
 from paracosm.data.reader import Dataset, EpisodeRef
@@ -251,8 +251,9 @@ def _play_all(job: _Job, todo: list[int]) -> Iterator[int]:
     )
     try:
         futures = [pool.submit(_play_in_worker, index) for index in todo]
-        for future in concurrent.futures.as_completed(futures):
-            yield future.result()
+        with ending_workers():  # an episode of a slow game takes minutes; a stop does not wait for it
+            for future in concurrent.futures.as_completed(futures):
+                yield future.result()
     except concurrent.futures.process.BrokenProcessPool as error:
         raise WorldError(
             f"a recording process of {job.config.world} died ({error}); run the same command again to go on, "

@@ -7,6 +7,11 @@ from paracosm.cli import commands_recipe
 from paracosm.cli.commands_recipe import find_street
 from paracosm.cli.main import main
 from paracosm.core.progress import no_progress
+from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.train.first_weights import begin_with
+from paracosm.train.stages.teacher import ANEW, OTHER_WORLD
+from paracosm.zoo import bundled_worlds
 from tests.recipes.streets import shorten
 from tests.train.datasets import record_counting
 
@@ -19,6 +24,8 @@ from tests.train.datasets import record_counting
         (["own", "--from", "no/such"], '"no/such" is neither gym:ID nor a folder'),
         (["doom", "--from", "gym:x"], 'doom records its own game, --from "gym:x" is not taken'),
         (["doom", "--evaluate", "all"], "invalid choice 'all'"),
+        (["doom", "--begin-with", "quake"], '--begin-with "quake" is neither a bundled world (coinrun'),
+        (["doom", "--begin-with", "doom", "--tiny"], "networks of toy sizes cannot begin with doom"),
     ],
 )
 def test_what_is_no_recipe_is_said_in_one_line(words, text, capsys):
@@ -46,6 +53,28 @@ def test_a_recipe_goes_from_the_street_to_the_report(tmp_path, monkeypatch, caps
     assert main(words) == 0
     assert walked[0].run == tmp_path
     assert f"plays: paracosm play {tmp_path / 'world'}" in capsys.readouterr().out
+
+
+def test_a_recipe_can_begin_with_the_networks_of_a_bundled_world(tmp_path, monkeypatch):
+    walked = []
+    monkeypatch.setattr(
+        commands_recipe, "run_street", lambda street, progress: walked.append(street) or street.world
+    )
+    words = ["recipe", "coinrun", "--begin-with", "doom", "--run", str(tmp_path), "--evaluate", "none"]
+    assert main(words) == 0
+    whole = find("coinrun", run=tmp_path).tokenizer
+    doom = bundled_worlds()["doom"]
+    assert walked[0].tokenizer.initial == doom / "tokenizer"
+    assert walked[0].dynamics.initial == doom / "dynamics"
+    assert walked[0].tokenizer.loop.num_steps == whole.loop.num_steps // 3
+
+
+@pytest.mark.parametrize("name", ["minetest"])
+def test_what_a_street_begins_with_fits_its_networks(name, tmp_path):
+    street = find(name, run=tmp_path)
+    begin_with(FlowDynamics(street.dynamics.model), street.dynamics.initial, OTHER_WORLD, ANEW)
+    begin_with(TokenizerVAE(street.tokenizer.model), street.tokenizer.initial)
+    assert find(name, run=tmp_path, tiny=True).dynamics.initial is None
 
 
 def test_export_refuses_in_one_line_too(capsys):

@@ -93,6 +93,22 @@ def test_training_can_begin_with_given_weights_of_the_same_sizes_only(street: Pa
         teacher.TeacherStage(replace(begun, model=replace(begun.model, depth=1)))
 
 
+def test_weights_of_a_world_with_other_controls_begin_anew_where_they_enter(
+    street: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = replace(config_of(street, "own"), initial=street / "other")
+    other = replace(begun.model, control_width=begun.model.control_width + 3, look_limit=(4.0, 4.0))
+    FlowDynamics(other).save(street / "other")
+    with caplog.at_level("INFO"):
+        weights = teacher.TeacherStage(begun).networks["dynamics"].state_dict()
+    fresh = teacher.TeacherStage(replace(begun, initial=None)).networks["dynamics"].state_dict()
+    given = FlowDynamics.load(street / "other").state_dict()
+    entering = "control.enter.weight"
+    assert torch.equal(weights[entering], fresh[entering])
+    assert all(torch.equal(weights[name], given[name]) for name in weights if name != entering)
+    assert "but anew in control.enter.weight" in caplog.text
+
+
 def test_a_tokenizer_can_begin_with_given_weights(street: Path, tmp_path: Path) -> None:
     folder = tokenizer.main(tokenizer_config(tmp_path / "first", street / "data", num_steps=1))
     begun = replace(tokenizer_config(tmp_path / "second", street / "data", num_steps=1), initial=folder)

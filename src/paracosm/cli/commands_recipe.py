@@ -16,7 +16,8 @@ from paracosm.cli.commands_play import play
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker
 from paracosm.evaluate.suite import SuiteConfig, run_suite
-from paracosm.recipes.street import Street, build, run_street, shorten
+from paracosm.recipes.street import Street, begin_with_world, build, run_street, shorten
+from paracosm.zoo import bundled_worlds
 
 if TYPE_CHECKING:
     from paracosm.recipes.genie import GenieRecipe
@@ -54,6 +55,9 @@ class RecipeCommand:
     """For gamegen_o.NAME: model folder of a finished tokenizer, in place of one of its own."""
     base: File = None
     """For matrix_game2.NAME: safetensors file of an image-to-video model of the Wan family to begin from."""
+    begin_with: str = ""
+    """For own, doom, coinrun and minetest: a bundled world, or the folder of a world of these sizes, whose
+    networks the training begins with; a tokenizer then takes a third of the steps."""
     run: Folder = None
     """Run folder; runs/NAME without it."""
     tiny: bool = False
@@ -113,6 +117,8 @@ def recipe(arguments: list[str]) -> None:
         print(f"{world} plays: paracosm play {world}")
         return
     street = find_street(command.recipe, command.source, command.run, tiny=command.tiny, progress=progress)
+    if command.begin_with:
+        street = begin_with_world(street, _find_beginning(command))
     world = run_street(street, progress)
     print(f"{world} plays: paracosm play {world}")
     suite = _suite(street, command)
@@ -161,6 +167,22 @@ def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progres
     else:
         raise ConfigError(f'there is no recipe "{name}"; choose one of {", ".join([*STREETS, "own"])}')
     return shorten(street) if tiny else street
+
+
+def _find_beginning(command: RecipeCommand) -> Path:
+    """Folder of the world that the training begins with."""
+    if command.tiny:
+        raise ConfigError(
+            f"networks of toy sizes cannot begin with {command.begin_with}; leave out --tiny or --begin-with"
+        )
+    bundled = bundled_worlds()
+    folder = bundled.get(command.begin_with, Path(command.begin_with))
+    if not (folder / "world.json").is_file():
+        raise ConfigError(
+            f'--begin-with "{command.begin_with}" is neither a bundled world ({", ".join(bundled)}) nor the '
+            "folder of one; pass a name or a path"
+        )
+    return folder
 
 
 def is_genie(name: str) -> bool:

@@ -12,9 +12,10 @@ from paracosm.collect.games.minetest import KEYS
 from paracosm.collect.games.minetest_config import MinetestConfig
 from paracosm.collect.record import RecordConfig
 from paracosm.core.controls import ControlSpace
+from paracosm.zoo import bundled_worlds
 
 from . import small
-from .street import Street, small_street
+from .street import Street, begin_with_world, small_street
 
 GAME = MinetestConfig(
     height=48,
@@ -69,7 +70,10 @@ def shape() -> small.Shape:
 
 
 def street(run: Path) -> Street:
-    """The whole pipeline in a run folder; an hour of play is seen some fifteen times."""
+    """The whole pipeline in a run folder; an hour of play is seen some fifteen times.
+
+    It begins with the bundled Doom, which already knows what it looks like to walk and turn.
+    """
     made = small_street(
         run,
         shape(),
@@ -82,4 +86,5 @@ def street(run: Path) -> Street:
     )
     loop = made.dynamics.loop
     loop = replace(loop, num_steps=4000, optim=replace(loop.optim, decay_steps=1200))
-    return replace(made, dynamics=replace(made.dynamics, loop=loop))
+    made = replace(made, dynamics=replace(made.dynamics, loop=loop))
+    return begin_with_world(made, bundled_worlds()["doom"])

@@ -129,13 +129,14 @@ def shorten_tokenizer(config: TokenizerStageConfig) -> TokenizerStageConfig:
     model = replace(
         config.model, fine_channels=32, coarse_channels=64, encoder_blocks=(1, 1), decoder_blocks=(1, 1)
     )
-    return replace(config, model=model, loop=_shorten(config.loop, 120), batch_size=32)
+    return replace(config, model=model, loop=_shorten(config.loop, 120), batch_size=32, initial=None)
 
 
 def shorten_dynamics(config: TeacherStageConfig) -> TeacherStageConfig:
     """The same stage at toy size: seconds instead of hours."""
     model = replace(config.model, width=64, depth=2, heads=2, hidden=128, window=8)
-    return replace(config, model=model, loop=_shorten(config.loop, 100), batch_size=8, clip_frames=8)
+    loop = _shorten(config.loop, 100)
+    return replace(config, model=model, loop=loop, batch_size=8, clip_frames=8, initial=None)
 
 
 def shorten_reader(config: InverseDynamicsStageConfig) -> InverseDynamicsStageConfig:

@@ -4,6 +4,7 @@ Layers draw theirs from torch's global stream, which is put back behind them.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from paracosm.core.errors import ConfigError
 from paracosm.core.rng import sub_seed
 from paracosm.models.base import Model
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -28,13 +31,17 @@ def first_weights(seed: int, name: str) -> Iterator[None]:
         yield
 
 
-def begin_with(model: Model, folder: Path, may_differ: tuple[str, ...] = ()) -> None:
+def begin_with(
+    model: Model, folder: Path, may_differ: tuple[str, ...] = (), anew: tuple[str, ...] = ()
+) -> None:
     """Give a model the weights of a model folder.
 
     Args:
         model: changed in place.
         folder: of a model of the same kind.
-        may_differ: values of the config that say nothing of the weights' shapes.
+        may_differ: values of the config that may be others than the folder's.
+        anew: weights that keep their first values where those of the folder have another shape, because such
+            a value differs.
 
     Raises:
         ConfigError: when the folder holds a model of other sizes.
@@ -46,4 +53,8 @@ def begin_with(model: Model, folder: Path, may_differ: tuple[str, ...] = ()) -> 
             f"{folder} holds {initial.config}, the stage trains {model.config}; "
             "choose weights of the same sizes"
         )
-    model.load_state_dict(initial.state_dict())
+    own, given = model.state_dict(), initial.state_dict()
+    kept = [name for name in anew if given[name].shape != own[name].shape]
+    if kept:
+        logger.info("begins with %s, but anew in %s", folder, ", ".join(kept))
+    model.load_state_dict(given | {name: own[name] for name in kept})

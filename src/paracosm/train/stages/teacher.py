@@ -42,6 +42,12 @@ PREVIEW_CONTEXT = 4
 """True frames that a previewed dream starts from."""
 
 
+OTHER_WORLD = ("mask", "control_width", "look_limit", "latent_height", "latent_width")
+"""What may be otherwise in the dynamics that a run begins with: it may have learnt another world."""
+ANEW = ("control.enter.weight", "place")
+"""Weights that begin anew where it has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TeacherStageConfig:
     """What the dynamics is trained on and how."""
@@ -57,8 +63,8 @@ class TeacherStageConfig:
     loop: LoopConfig
     """length, optimiser, logging"""
     initial: Path | None = None
-    """dynamics folder whose weights the run begins with, e.g. a bundled one; nothing begins from random
-    weights"""
+    """dynamics folder whose weights the run begins with, e.g. a bundled one; what belongs to other controls
+    or another frame size begins anew; nothing begins from random weights"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 16
@@ -92,7 +98,7 @@ class TeacherStage:
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = FlowDynamics(config.model)
         if config.initial is not None:
-            begin_with(dynamics, config.initial, ("mask",))
+            begin_with(dynamics, config.initial, OTHER_WORLD, ANEW)
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         if dynamics.config.ahead and config.past != "whole_clip":

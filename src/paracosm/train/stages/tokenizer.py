@@ -127,7 +127,7 @@ def _begin(tokenizer: TokenizerVAE, folder: Path) -> None:
     if given.config.time_kernel == 1 and tokenizer.config.time_kernel > 1:
         inflate(given, tokenizer)
     else:
-        begin_with(tokenizer, folder)
+        begin_with(tokenizer, folder, ("height", "width"))
 
 
 def _check_size(dataset: Dataset, config: TokenizerStageConfig) -> None:

@@ -15,7 +15,7 @@ import pytest
 from paracosm.collect.games.counting import CountingConfig, CountingWorld
 from paracosm.collect.record import LOCK_FILE, RecordConfig, _is_alive, record, rerender
 from paracosm.core.controls import Control
-from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, WorldError
+from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, LostWorldError, WorldError
 from paracosm.core.locks import lock_folder
 from paracosm.core.world import Frame, World, WorldInfo
 from paracosm.data import Dataset
@@ -274,6 +274,43 @@ def test_a_worker_that_dies_is_told_and_nothing_half_is_left(tmp_path: Path) -> 
     assert not any(_is_alive(process) for process in started)
     assert len(record(make_config(tmp_path), open_world, make_policy)) == 3
     assert not list((tmp_path / "episodes").glob(".partial*"))
+
+
+def _open_breaking(name: str, config: Any = None) -> World:
+    class Breaking(CountingWorld):
+        """Breaks in its fifth step for as long as the folder holds tokens, of which each time takes one."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = 0
+
+        def step(self, control: Control) -> Frame:
+            self.steps += 1
+            if self.steps == 5 and (left := sorted(config.iterdir())):
+                left[0].unlink()
+                raise LostWorldError("the window went away; open the world again")
+            return super().step(control)
+
+    return Breaking()
+
+
+@pytest.mark.parametrize(("breaks", "goes_on"), [(2, True), (3, False)])
+def test_an_episode_whose_world_breaks_begins_anew(
+    tmp_path: Path, breaks: int, goes_on: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.mkdir()
+    for token in range(breaks):
+        (tokens / str(token)).touch()
+    config = make_config(tmp_path / "broken")
+    if not goes_on:
+        with pytest.raises(LostWorldError, match="open the world again"):
+            record(config, _open_breaking, make_policy, world_config=tokens)
+        return
+    record(config, _open_breaking, make_policy, world_config=tokens)
+    record(make_config(tmp_path / "straight"), _open_breaking, make_policy, world_config=tokens)
+    assert read_all(tmp_path / "broken") == read_all(tmp_path / "straight")
+    assert caplog.text.count("episode 0 begins anew: the window went away") == breaks
 
 
 def test_an_error_in_a_worker_keeps_its_text(tmp_path: Path) -> None:

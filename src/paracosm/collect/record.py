@@ -24,7 +24,7 @@ import numpy as np
 
 from paracosm.core.config import to_json
 from paracosm.core.episode import Recipe, Split, play_recipe
-from paracosm.core.errors import ConfigError, DataError, WorldError
+from paracosm.core.errors import ConfigError, DataError, LostWorldError, WorldError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
 from paracosm.core.locks import lock_folder
 from paracosm.core.progress import ProgressMaker, no_progress
@@ -40,6 +40,8 @@ from .stills import StillFilter
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
+TRIES = 3
+"""How often an episode is begun whose world breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +275,22 @@ class _Worker:
         self._world: World | None = None
 
     def play(self, index: int) -> int:
-        """Play and write one episode; returns its number of frames."""
+        """Play and write one episode; returns its number of frames.
+
+        A world that breaks is opened again and the episode begins anew, TRIES times at most.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return self._play(index)
+            except LostWorldError as error:
+                self.close()
+                if tries == TRIES:
+                    raise
+                logger.warning("episode %d begins anew: %s", index, error)
+
+    def _play(self, index: int) -> int:
         config = self._job.config
         if self._world is None:
             self._world = self._job.open()

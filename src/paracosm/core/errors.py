@@ -21,6 +21,10 @@ class WorldError(ParacosmError):
     """A world that cannot be opened, started or stepped as asked."""
 
 
+class LostWorldError(WorldError):
+    """A world that broke while it was played; opened again, it may go on from its beginning."""
+
+
 class DataError(ParacosmError):
     """A recording, image or folder that is missing, corrupt, truncated or of the wrong kind."""
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
-from paracosm.core.errors import ConfigError, WorldError
+from paracosm.core.errors import ConfigError, LostWorldError, WorldError
 from paracosm.core.extras import need
 from paracosm.core.rng import stream, sub_seed
 from paracosm.core.world import Frame, Snapshot, WorldInfo, check_snapshot, check_start
@@ -292,7 +292,7 @@ class DoomWorld:
         except (self._vizdoom.ViZDoomUnexpectedExitException, self._vizdoom.ViZDoomErrorException) as error:
             index = self._frame.index
             self.close()
-            raise WorldError(
+            raise LostWorldError(
                 f"the Doom engine stopped after step {index} ({error}); open the world again and restore"
             ) from error
         self._controls.append(control)

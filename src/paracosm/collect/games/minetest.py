@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import LostWorldError, WorldError
 from paracosm.core.rng import stream
 from paracosm.core.world import REPEATS, Frame, Snapshot, WorldInfo, check_snapshot, check_start
 
@@ -224,7 +224,7 @@ class MinetestWorld:
             game.calm()
             windows = game.screen.windows()
             if not windows:
-                raise WorldError("minetest opened no window; open the world again")
+                raise LostWorldError("minetest opened no window; open the world again")
             game.screen.focus(windows[-1])
         except BaseException:
             game.close()
@@ -269,7 +269,7 @@ class MinetestWorld:
             time.sleep(LOADING_WAIT_S)
             record = self._play(game)
         if record.words["person"] != person:
-            raise WorldError(f"minetest did not change its view to {person} person; open the world again")
+            raise LostWorldError(f"minetest did not change its view to {person} person; open the world again")
 
     def _hold(self, game: MinetestProcess, keys: frozenset[str]) -> None:
         for name, key in KEYS.items():
@@ -300,12 +300,12 @@ class MinetestWorld:
     def _check(self, record: FrameRecord, before: FrameRecord, control: Control) -> None:
         """Refuse a frame that was made by something else than its control."""
         if record.frame != before.frame + 1 or not self._need_game().is_current(record):
-            raise WorldError(
+            raise LostWorldError(
                 f"minetest drew frame {record.frame} after {before.frame} in one step; open the world again"
             )
         away = abs(record.numbers["yaw"] - self._wanted_yaw)
         if record.keys != control.keys or away > self.config.degrees_per_pixel:
-            raise WorldError(
+            raise LostWorldError(
                 f"minetest held {sorted(record.keys)} in frame {record.frame} and looked {away:.2f} degrees "
                 f"away, asked were {sorted(control.keys)}; open the world again"
             )

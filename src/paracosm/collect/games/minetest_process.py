@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import LostWorldError, WorldError
 
 from .minetest_files import Programs
 from .minetest_number import MODULUS, read_number
@@ -62,7 +62,7 @@ WAITER_NICENESS = 5
 """By how much the game's waiting threads are made nicer than its drawing one."""
 
 
-class PortTakenError(WorldError):
+class PortTakenError(LostWorldError):
     """Another program has the network port that the game drew."""
 
 
@@ -134,7 +134,7 @@ class MinetestProcess:
                     f"another program has the network port that minetest drew; it said: {self._tail()}; "
                     "open the world again, which draws another port"
                 )
-        raise WorldError(f"minetest drew nothing for {patience_s:.0f} s; it said last: {self._tail()}")
+        raise LostWorldError(f"minetest drew nothing for {patience_s:.0f} s; it said last: {self._tail()}")
 
     def calm(self) -> None:
         """Give the game's busiest waiters the lower hand.
@@ -189,7 +189,7 @@ class MinetestProcess:
         except queue.Empty:
             return None
         if line is None:
-            raise WorldError(f"minetest ended by itself; it said last: {self._tail()}")
+            raise LostWorldError(f"minetest ended by itself; it said last: {self._tail()}")
         record = parse_record(line)
         self._seen = parse_seen(line) or self._seen
         if record is None and line and "PARACOSM_" not in line:
@@ -250,8 +250,8 @@ class MinetestProcess:
             ):
                 return
             if self.poll_record(0.05) is not None:
-                raise WorldError("minetest drew a frame that was not asked for; open the world again")
-        raise WorldError(
+                raise LostWorldError("minetest drew a frame that was not asked for; open the world again")
+        raise LostWorldError(
             f"minetest does not take its input: asked were {sorted(keys)}, yaw {yaw:.2f} and pitch "
             f"{pitch:.2f}, it has {self._seen}; open the world again"
         )
@@ -274,7 +274,7 @@ class MinetestProcess:
             if seen == record.frame % MODULUS:
                 return picture
             time.sleep(0.001)
-        raise WorldError(
+        raise LostWorldError(
             f"minetest's window shows frame {seen}, frame {record.frame} was told; open the world again"
         )
 

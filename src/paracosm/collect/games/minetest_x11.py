@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import LostWorldError, WorldError
 
 _QUERY_TREE, _WARP, _FOCUS, _GET_INPUT_FOCUS, _GET_IMAGE, _KEY_MAP, _EXTENSION = 15, 41, 42, 43, 73, 101, 98
 _KEY_DOWN, _KEY_UP, _BUTTON_DOWN, _BUTTON_UP = 2, 3, 4, 5
@@ -55,7 +55,7 @@ class XClient:
             self._socket.connect(str(Path("/tmp/.X11-unix") / f"X{display}"))
         except OSError as error:
             self._socket.close()
-            raise WorldError(
+            raise LostWorldError(
                 f"the X server :{display} does not answer ({error}); open the world again"
             ) from error
         self._sequence = 0
@@ -112,7 +112,7 @@ class XClient:
         body = self._read(4 * struct.unpack_from("<H", head, 6)[0])
         if head[0] != 1:
             reason = body[: head[1]].decode("latin-1") or "no reason given"
-            raise WorldError(f"the X server refused the connection ({reason}); open the world again")
+            raise LostWorldError(f"the X server refused the connection ({reason}); open the world again")
         (vendor_length,) = struct.unpack_from("<H", body, 16)
         num_formats = body[21]
         low, high = body[26], body[27]
@@ -155,7 +155,7 @@ class XClient:
         while True:
             head = self._read(32)
             if head[0] == 0:
-                raise WorldError(
+                raise LostWorldError(
                     f"the X server refused request {head[10]} (error {head[1]}); open the world again"
                 )
             if head[0] == 1:
@@ -169,8 +169,10 @@ class XClient:
             try:
                 part = self._socket.recv(count - len(parts))
             except OSError as error:
-                raise WorldError(f"the X server does not answer ({error}); open the world again") from error
+                raise LostWorldError(
+                    f"the X server does not answer ({error}); open the world again"
+                ) from error
             if not part:
-                raise WorldError("the X server went away; open the world again")
+                raise LostWorldError("the X server went away; open the world again")
             parts += part
         return bytes(parts)

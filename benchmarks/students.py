@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--levels", type=float, nargs="+", default=[1.0, 0.5])
     parser.add_argument("--last", choices=["init", "forcing", "extend"], default="forcing")
     parser.add_argument("--dynamics", type=Path, help="model folder; the run's own without it")
+    parser.add_argument("--student", type=Path, help="begin with this student; direct chains only")
     parser.add_argument("--compile", action="store_true", help="minutes at the start, then faster")
     given = parser.parse_args()
     street = describe(given.recipe, given.run)
@@ -47,6 +48,7 @@ def main() -> None:
         kind=given.kind,
         levels=tuple(given.levels),
         reader=given.run / "inverse_dynamics" / "inverse_dynamics",
+        student=given.student,
     )
     if given.compile:
         made = made.with_loop(compile="blocks")

@@ -97,6 +97,14 @@ def test_a_direct_chain_forces_the_dynamics_itself_and_has_no_regression(tmp_pat
     assert made.with_loop(num_steps=7).forcing.loop.num_steps == 7
 
 
+def test_a_student_of_two_passes_can_begin_one_of_a_single_pass(tmp_path: Path) -> None:
+    base, two = coinrun.street(tmp_path).dynamics, tmp_path / "two" / "dynamics"
+    made = chain(base, tmp_path / "dynamics", tmp_path, kind="direct", levels=(1.0,), student=two)
+    assert (made.forcing.student, made.forcing.real) == (two, tmp_path / "dynamics")
+    with pytest.raises(ConfigError, match="a causal chain makes its own student by regression; leave"):
+        chain(base, tmp_path / "dynamics", tmp_path, kind="causal", student=two)
+
+
 def test_players_are_measured_once_and_laid_out_beside_their_difference(
     street: Street, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def chain(
     kind: ChainKind = "causal",
     levels: tuple[float, ...] = (1.0, 0.5),
     reader: Path | None = None,
+    student: Path | None = None,
 ) -> Chain:
     """Describe a student's stages.
 
@@ -81,7 +82,14 @@ def chain(
         kind: whose student.
         levels: noise levels at which the student plays; (1.0,) for one pass.
         reader: inverse dynamics, for the checks of control.
+        student: a finished student with which the direct chain begins, e.g. one of two passes that shall play
+            in one; None begins with the dynamics.
+
+    Raises:
+        ConfigError: when a chain with regression is given a student.
     """
+    if student is not None and kind != "direct":
+        raise ConfigError(f"a {kind} chain makes its own student by regression; leave {student} out")
     common: dict[str, Any] = {
         "data": base.data,
         "tokenizer": base.tokenizer,
@@ -104,7 +112,7 @@ def chain(
         )
     forcing = self_forcing.SelfForcingStageConfig(
         run=run / "forcing",
-        student=dynamics if init is None else init.run / "dynamics",
+        student=(student or dynamics) if init is None else init.run / "dynamics",
         real=source,
         # On 16 judged clips of CoinRun, gain fell from 10.7 dB to 10.3 by step 160 and 9.4 by 240.
         loop=_loop(300, 1e-4, ema=0.95, betas=(0.0, 0.99)),

@@ -70,7 +70,7 @@ def shape() -> small.Shape:
 
 
 def street(run: Path) -> Street:
-    """The whole pipeline in a run folder; an hour of play is seen some fifteen times.
+    """The whole pipeline in a run folder; an hour of play is seen nine times.
 
     It begins with the bundled Doom, which already knows what it looks like to walk and turn.
     """
@@ -85,6 +85,6 @@ def street(run: Path) -> Street:
         games=games(),
     )
     loop = made.dynamics.loop
-    loop = replace(loop, num_steps=4000, optim=replace(loop.optim, decay_steps=1200))
+    loop = replace(loop, num_steps=2500, optim=replace(loop.optim, decay_steps=1000))
     made = replace(made, dynamics=replace(made.dynamics, loop=loop))
     return begin_with_world(made, bundled_worlds()["doom"])

@@ -9,6 +9,7 @@ from paracosm.cli.main import main
 from paracosm.core.progress import no_progress
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.tokenizer_vae import TokenizerVAE
+from paracosm.recipes.street import begin_with_world
 from paracosm.train.first_weights import begin_with
 from paracosm.train.stages.teacher import ANEW, OTHER_WORLD
 from paracosm.zoo import bundled_worlds
@@ -69,12 +70,16 @@ def test_a_recipe_can_begin_with_the_networks_of_a_bundled_world(tmp_path, monke
     assert walked[0].tokenizer.loop.num_steps == whole.loop.num_steps // 3
 
 
-@pytest.mark.parametrize("name", ["minetest"])
-def test_what_a_street_begins_with_fits_its_networks(name, tmp_path):
-    street = find(name, run=tmp_path)
+@pytest.mark.parametrize(("name", "other"), [("minetest", "doom"), ("coinrun", "doom"), ("doom", "coinrun")])
+def test_what_a_street_begins_with_fits_its_networks(name, other, tmp_path):
+    street = begin_with_world(find(name, run=tmp_path), bundled_worlds()[other])
     begin_with(FlowDynamics(street.dynamics.model), street.dynamics.initial, OTHER_WORLD, ANEW)
-    begin_with(TokenizerVAE(street.tokenizer.model), street.tokenizer.initial)
-    assert find(name, run=tmp_path, tiny=True).dynamics.initial is None
+    begin_with(TokenizerVAE(street.tokenizer.model), street.tokenizer.initial, ("height", "width"))
+
+
+def test_a_tiny_street_begins_with_no_other_world(tmp_path):
+    tiny = find("minetest", run=tmp_path, tiny=True)
+    assert (tiny.tokenizer.initial, tiny.dynamics.initial) == (None, None)
 
 
 def test_export_refuses_in_one_line_too(capsys):

@@ -48,8 +48,8 @@ def test_truth_becomes_words_that_the_tables_say():
     table = table.set_column(0, "events", pa.array([["door"], [], ["coin"]], pa.list_(pa.string())))
     controls = np.array([[1, 0, 20, 0], [1, 1, 15, 0]], np.float32)
     fields = write_fields(INFO, table, controls, TruthCaptionConfig())
-    assert fields["action"] == "move forward, jump and turn right by 35 degrees"
-    assert fields["summary"] == "hills: the player moves forward, jumps and turns right by 35 degrees; coin"
+    assert fields["action"] == "move forward, jump and turn right by 40 degrees"
+    assert fields["summary"] == "hills: the player moves forward, jumps and turns right by 40 degrees; coin"
     assert fields["environment"] == "change to weather rain"
     assert fields["light"] == "change to time of day 8"
     assert fields["transition"] == "let coin happen", "what led to the first frame belongs to the clip before"

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from paracosm.core.controls import ControlSpace
+from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.world import WorldInfo
 
@@ -22,7 +23,7 @@ from .footage import Source, find_sources, open_episode_of
 from .probe import control_vectors_of, truth_of
 from .scores import Scores
 
-VERSION = 1
+VERSION = 2
 NOT_TOLD = "not told by the world"
 
 VERBS: Mapping[str, str] = {
@@ -55,6 +56,13 @@ class TruthCaptionConfig:
     """Turn of a whole clip, in degrees, from which it is told."""
     scores: bool = False
     """Whether the clip's scores are appended to the field misc."""
+    step_deg: float = 10.0
+    """Turns are told in whole multiples of this, so that clips alike are told alike."""
+
+    def __post_init__(self) -> None:
+        """Refuse a step that divides nothing."""
+        if self.step_deg <= 0:
+            raise ConfigError(f"step_deg {self.step_deg} is not above 0; 10 tells turns in tens of degrees")
 
 
 def caption_from_truth(
@@ -147,15 +155,21 @@ def _states(truth: pa.Table) -> dict[str, tuple[Any, ...]]:
 def _tell_action(space: ControlSpace, controls: np.ndarray | None, config: TruthCaptionConfig) -> str:
     if controls is None or not len(controls):
         return NOT_TOLD if controls is None else UNCHANGED
+    # In the order of the keys, not by how long each was held: the same doing is always told in the same words.
     share = (controls[:, :-2] > 0.5).mean(axis=0)
-    order = np.argsort(-share, kind="stable")
-    parts = [VERBS.get(space.keys[i], f"press {space.keys[i]}") for i in order if share[i] >= config.held]
+    held = [key for key, part in zip(space.keys, share, strict=True) if part >= config.held]
+    parts = [VERBS.get(key, f"press {key}") for key in held]
     yaw, pitch = controls[:, -2:].sum(axis=0)
     if abs(yaw) >= config.turn_deg:
-        parts.append(f"turn {'right' if yaw > 0 else 'left'} by {abs(yaw):.0f} degrees")
+        parts.append(f"turn {'right' if yaw > 0 else 'left'} by {tell_angle(yaw, config)} degrees")
     if abs(pitch) >= config.turn_deg:
-        parts.append(f"look {'up' if pitch > 0 else 'down'} by {abs(pitch):.0f} degrees")
+        parts.append(f"look {'up' if pitch > 0 else 'down'} by {tell_angle(pitch, config)} degrees")
     return _join(parts) if parts else UNCHANGED
+
+
+def tell_angle(angle: float, config: TruthCaptionConfig) -> str:
+    """Say an angle in degrees without its sign: the nearest multiple of the step, at least one."""
+    return f"{max(1, int(abs(angle) / config.step_deg + 0.5)) * config.step_deg:g}"
 
 
 def _join(parts: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from paracosm.core.controls import IDLE, Control, ControlSpace
 from paracosm.core.errors import DataError
 from paracosm.core.rng import stream
-from paracosm.curate.caption_truth import VERBS, TruthCaptionConfig, write_fields
+from paracosm.curate.caption_truth import VERBS, TruthCaptionConfig, tell_angle, write_fields
 from paracosm.curate.captions import INS_FIELDS, UNCHANGED
 from paracosm.data.reader import EpisodeRef
 from paracosm.models.inverse_dynamics import FRAMES_AFTER, Reading
@@ -188,7 +188,7 @@ def told_control(kind: str, telling: Telling, space: ControlSpace, new_frames: i
         return (Control(keys, (yaw, 0.0)),) * new_frames
     words = VERBS.get(kind, f"press {kind}")
     if kind in TURNS:
-        words = f"{kind} by {abs(yaw) * new_frames:.0f} degrees"
+        words = f"{kind} by {tell_angle(yaw * new_frames, TruthCaptionConfig())} degrees"
     return (Control(text={"action": words}), *(IDLE,) * (new_frames - 1))
 
 

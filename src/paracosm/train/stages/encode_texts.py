@@ -26,6 +26,8 @@ TextSource = Literal["truth", "labels"]
 SHOWN, CHANGES = "shown", "changes"
 """Further fields: all of what a clip shows, and all that changes in it, each as one free text."""
 STORED_FIELDS = (*FIELDS, SHOWN, CHANGES)
+TEXTS_AT_ONCE = 4096
+"""Texts handed to the encoder together: enough of each length to fill a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,14 @@ def main(config: EncodeTextsStageConfig, progress: ProgressMaker = no_progress) 
         line.update(done)
     line.close()
     texts = tuple(numbers) or ("",)
-    states = tuple(state.astype(np.float16) for state in encoder.encode(texts))
-    write_texts(dataset, key, Texts(fields=STORED_FIELDS, texts=texts, states=states, rows=rows))
+    states: list[np.ndarray] = []
+    line = progress("encode texts", len(texts), unit="text")
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        part = encoder.encode(texts[first : first + TEXTS_AT_ONCE])
+        states += [state.astype(np.float16) for state in part]
+        line.update(len(states))
+    line.close()
+    write_texts(dataset, key, Texts(fields=STORED_FIELDS, texts=texts, states=tuple(states), rows=rows))
     return folder
 
 

@@ -155,7 +155,7 @@ def _states(truth: pa.Table) -> dict[str, tuple[Any, ...]]:
 def _tell_action(space: ControlSpace, controls: np.ndarray | None, config: TruthCaptionConfig) -> str:
     if controls is None or not len(controls):
         return NOT_TOLD if controls is None else UNCHANGED
-    # In the order of the keys, not by how long each was held: the same doing is always told in the same words.
+    # In the order of the keys, not by how long each was held: the same doing is told in the same words.
     share = (controls[:, :-2] > 0.5).mean(axis=0)
     held = [key for key, part in zip(space.keys, share, strict=True) if part >= config.held]
     parts = [VERBS.get(key, f"press {key}") for key in held]

@@ -1,4 +1,4 @@
-"""Trains and measures a reader of facts: ``python -m benchmarks.fact_reader DATA --held-out DATA --run RUN``.
+"""Trains and measures a reader of facts: ``python -m benchmarks.fact_reader DATA... --run RUN``.
 
     python -m benchmarks.fact_reader runs/gamegen_o-tiny/data/train --run runs/facts/doom \
         --json benchmarks/facts_doom.json
@@ -62,8 +62,8 @@ class FactReaderConfig:
 
     run: Path
     """run folder; the reader lands in RUN/facts"""
-    data: Path
-    """recordings to learn from"""
+    data: tuple[Path, ...]
+    """recordings to learn from, of one game and frame size"""
     model: InverseDynamicsConfig
     """sizes; its keys are the values of the facts"""
     facts: tuple[Fact, ...]
@@ -136,16 +136,15 @@ class FactStage:
         return None
 
 
-def describe(data: Path, run: Path, num_steps: int) -> FactReaderConfig:
-    """Find the facts of a recording and describe their reader: the sizes of its reader of controls."""
-    dataset = Dataset(data)
-    facts = find_facts(dataset.episodes)
+def describe(data: Sequence[Path], run: Path, num_steps: int) -> FactReaderConfig:
+    """Find the facts of recordings and describe their reader: the sizes of the first's reader of controls."""
+    facts = find_facts(episodes_of(data))
     optim = OptimConfig(learning_rate=1e-3, warmup_steps=min(50, num_steps // 4), decay_steps=num_steps // 2)
     return FactReaderConfig(
         run=run,
-        data=data,
+        data=tuple(data),
         facts=facts,
-        model=replace(describe_reader(dataset.info), keys=key_names(facts), look=(), look_scale=1.0),
+        model=replace(describe_reader(Dataset(data[0]).info), keys=key_names(facts), look=(), look_scale=1.0),
         loop=LoopConfig(num_steps=num_steps, optim=optim, num_threads=1, preview_every=0),
     )
 
@@ -161,8 +160,8 @@ def train_reader(
     Raises:
         DataError: when a held-out episode was learnt from.
     """
-    dataset = Dataset(config.data)
-    seen = {one.recipe.seed for one in dataset.episodes}
+    learnt = episodes_of(config.data)
+    seen = {one.recipe.seed for one in learnt}
     both = [one.name for one in held_out if one.recipe.seed in seen]
     if both:
         raise DataError(
@@ -170,25 +169,30 @@ def train_reader(
         )
     with RunDir(config.run) as run:
         run.keep_config(config, MAY_CHANGE)
-        averages = train(FactStage(config, dataset.episodes), config.loop, run, progress, "train fact reader")
+        averages = train(FactStage(config, learnt), config.loop, run, progress, "train fact reader")
         model = averages["reader"]
         assert isinstance(model, InverseDynamics), type(model)
         model.save(config.run / "facts" / "reader", "float16")
     model = InverseDynamics.load(config.run / "facts" / "reader")
     readings = read_episodes(model, config.facts, held_out, most_frames)
     reader = FactReader(model, config.facts, score_facts(config.facts, readings))
-    save_facts(config.run / "facts", reader, dataset.info.name)
+    save_facts(config.run / "facts", reader, learnt[0].info.name)
     return reader, fact_figures(config.facts, readings)
 
 
-def held_out_episodes(game: str, folder: Path | None) -> tuple[EpisodeRef, ...]:
-    """Episodes of a folder, or the main ones of the case set that ships for a game, drawn by the game.
+def episodes_of(folders: Sequence[Path]) -> tuple[EpisodeRef, ...]:
+    """Episodes of several recordings, one after the other."""
+    return tuple(episode for folder in folders for episode in Dataset(folder).episodes)
+
+
+def held_out_episodes(game: str, folders: Sequence[Path]) -> tuple[EpisodeRef, ...]:
+    """Episodes of folders; of none, the main ones of the case set that ships for a game, drawn by the game.
 
     Raises:
         DataError: when neither is there.
     """
-    if folder is not None:
-        return Dataset(folder).episodes
+    if folders:
+        return episodes_of(folders)
     found = find_case_set(game)
     if found is None:
         raise DataError(f"no case set ships for {game}; pass recordings of yours with --held-out")
@@ -200,15 +204,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="recordings to learn from")
-    parser.add_argument("--held-out", type=Path, help="recordings to be measured on; the case set without it")
+    parser.add_argument("data", type=Path, nargs="+", help="recordings to learn from")
+    parser.add_argument(
+        "--held-out",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="recordings to be measured on; the case set without it",
+    )
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000, help="of 64 windows")
     parser.add_argument("--frames", type=int, default=400, help="first frames read of each held-out episode")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     config = describe(given.data, given.run, given.steps)
-    held_out = held_out_episodes(Dataset(given.data).info.name, given.held_out)
+    held_out = held_out_episodes(Dataset(given.data[0]).info.name, given.held_out)
     reader, figures = train_reader(config, held_out, given.frames, PROGRESS)
     report = make_report("python -m benchmarks.fact_reader " + " ".join(sys.argv[1:]), figures, seeds=(0,))
     print(show_report(report))

@@ -397,7 +397,13 @@ def main() -> None:
     parser.add_argument("world", type=Path, help="folder of the world")
     parser.add_argument("--facts", type=Path, required=True, help="folder of the fact reader")
     parser.add_argument("--reader", type=Path, help="reader of controls; that of the case set without it")
-    parser.add_argument("--held-out", type=Path, help="recordings to begin from; the case set without it")
+    parser.add_argument(
+        "--held-out",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="recordings to begin from; the case set without it",
+    )
     parser.add_argument("--game", default="game:doom", help="whose case set is taken")
     parser.add_argument("--cases", type=int, default=LEAST_CASES, help="of each rate")
     parser.add_argument("--world", dest="others", action="append", default=[], metavar="NAME=FOLDER[@joined]")

@@ -33,9 +33,11 @@ from paracosm.core.instructions import parse_instruction
 from paracosm.core.progress import LineProgress, ProgressMaker, no_progress
 from paracosm.core.rng import stream
 from paracosm.core.stats import estimate, paired_difference
-from paracosm.data.reader import Dataset, EpisodeRef
+from paracosm.data.reader import EpisodeRef
 from paracosm.evaluate.fact_reader import LEAST_F1, FactJudge, FactReader, Read, load_facts
 from paracosm.evaluate.facts import tell_frames
+
+from .fact_reader import episodes_of
 
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 PROMPTS = Path(__file__).parent / "prompts"
@@ -408,17 +410,21 @@ def main() -> None:
     parser.add_argument("world", type=Path, help="folder of the world")
     parser.add_argument("--facts", type=Path, required=True, help="folder of the fact reader")
     parser.add_argument("--prompts", type=Path, default=PROMPTS / "doom-1.json")
-    parser.add_argument("--train", type=Path, help="recordings that the base was trained on")
-    parser.add_argument("--held-out", type=Path, help="recordings whose real clips are read beside")
+    parser.add_argument(
+        "--train", type=Path, nargs="*", default=[], help="recordings that the base was trained on"
+    )
+    parser.add_argument(
+        "--held-out", type=Path, nargs="*", default=[], help="recordings whose real clips are read beside"
+    )
     parser.add_argument("--seeds", type=int, default=8, help="clips of each prompt")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     found, judge, draw = read_prompts(given.prompts), load_facts(given.facts), BaseDrawer(given.world)
     prompts, seen, real = found.prompts, None, None
     if given.train:
-        seen = count_together(prompts, judge, Dataset(given.train).episodes, draw.num_frames)
+        seen = count_together(prompts, judge, episodes_of(given.train), draw.num_frames)
     if given.held_out:
-        real = read_real(prompts, judge, Dataset(given.held_out).episodes, draw.num_frames)
+        real = read_real(prompts, judge, episodes_of(given.held_out), draw.num_frames)
     figures = measure(prompts, draw, judge, num_seeds=given.seeds, seen=seen, real=real, progress=PROGRESS)
     figures |= score_figures(prompts, judge)
     report = make_report("python -m benchmarks.prompt_hits " + " ".join(sys.argv[1:]), figures, seeds=(0,))

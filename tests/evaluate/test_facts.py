@@ -111,7 +111,7 @@ def test_a_value_that_is_read_badly_or_seldom_seen_is_not_judged() -> None:
 
 @pytest.mark.slow
 def test_a_reader_learns_facts_from_real_frames_and_travels_with_its_accuracy(root: Path) -> None:
-    config = describe(root / "train", root / "run", 120)
+    config = describe((root / "train",), root / "run", 120)
     config = replace(config, model=replace(config.model, channels=(16, 16, 16), features=32), batch_size=32)
     held_out = Dataset(root / "held_out").episodes
     reader, figures = train_reader(config, held_out)

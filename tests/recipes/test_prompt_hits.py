@@ -122,11 +122,15 @@ def test_training_and_real_clips_are_told_by_the_recordings_truth(tmp_path: Path
     assert "it swims" not in real
 
 
-def test_the_set_of_doom_has_all_families_and_held_out_combinations(tmp_path: Path) -> None:
-    found = read_prompts(PROMPTS / "doom-1.json")
-    assert found.version == 1
-    assert sum(one.held_out for one in found.prompts) == 6
-    assert len({one.prompt for one in found.prompts}) == len(found.prompts) == 64
+@pytest.mark.parametrize(("name", "held_out", "count"), [("doom-1", 6, 64), ("minetest-1", 3, 76)])
+def test_a_set_has_all_families_and_held_out_combinations(name: str, held_out: int, count: int) -> None:
+    found = read_prompts(PROMPTS / f"{name}.json")
+    assert f"{found.name}-{found.version}" == name
+    assert sum(one.held_out for one in found.prompts) == held_out
+    assert len({one.prompt for one in found.prompts}) == len(found.prompts) == count
+
+
+def test_a_set_without_a_family_or_with_a_prompt_twice_is_refused(tmp_path: Path) -> None:
     document = json.loads((PROMPTS / "doom-1.json").read_text())
     for change, message in (
         ([one for one in document["prompts"] if one["family"] != "event"], r"no prompts of \['event'\]"),

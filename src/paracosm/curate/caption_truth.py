@@ -42,7 +42,7 @@ VERBS: Mapping[str, str] = {
 """Key to what it does; another key is "press KEY"."""
 ENVIRONMENT = ("weather", "room", "biome", "level", "region", "place", "doors")
 LIGHT = ("light", "time", "sun", "day", "dark", "fog", "sky")
-HIDDEN = ("seed",)
+HIDDEN = ("seed", "game_frame")
 """Truth that a picture cannot show."""
 
 

@@ -1,10 +1,13 @@
 """The recipes of gamegen_o fit together, and the published sizes count to what is known of them."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
+from benchmarks.instruct_ablations import ablate
 from paracosm.core.config import from_json, to_json
 from paracosm.core.errors import ConfigError
 from paracosm.models.dynamics_masked import MaskedDynamics
@@ -57,3 +60,14 @@ def test_recordings_and_a_tokenizer_that_are_there_are_taken_everywhere(tmp_path
     assert {texts.data for texts in found.texts} == {data}
     assert on_finished(recipe) == recipe
     assert recipe.coder == tmp_path / "run" / "tokenizer" / "tokenizer"
+
+
+@pytest.mark.parametrize("form", ["none", "joined"])
+def test_an_ablation_changes_the_form_and_the_folder_alone(
+    form: Literal["none", "joined"], tmp_path: Path
+) -> None:
+    recipe = find_recipe("gamegen_o.tiny", tmp_path)
+    other = ablate(recipe, form)
+    assert (other.branch.text_form, other.branch.run) == (form, tmp_path / form / "branch")
+    back = replace(other.branch, text_form=recipe.branch.text_form, run=recipe.branch.run)
+    assert replace(other, name=recipe.name, branch=back) == recipe

@@ -178,6 +178,13 @@ def test_the_instruction_tells_of_the_new_frames_from_the_newest_given_one(root:
     assert batch.told.guided[0].tolist() == [False] * GIVEN + [True] * NEW
 
 
+def test_a_branch_without_instructions_is_told_no_words(root: Path) -> None:
+    stage = instruct.InstructStage(instruct_config(root, text_form="none"))
+    _, metrics = stage.loss(1, 0, torch.Generator().manual_seed(0))
+    assert metrics["clean_error_untold"] == pytest.approx(metrics["clean_error"].item())
+    assert metrics["clean_error_keys"] > 0, "keys are told still"
+
+
 def test_clips_keep_their_conditions_by_the_published_table() -> None:
     text, keys, guide = ConditionShares().draw(40_000, torch.Generator().manual_seed(0))
     found = {

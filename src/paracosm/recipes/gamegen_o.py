@@ -167,7 +167,7 @@ def tiny(run: Path) -> InstructRecipe:
         recipe,
         tokenizer=doom.street(run).tokenizer,
         base=replace(recipe.base, loop=_loop(3200, decay_steps=800)),
-        branch=replace(recipe.branch, loop=_loop(3600, decay_steps=900)),
+        branch=replace(recipe.branch, loop=_loop(2400, decay_steps=600)),
     )
 
 

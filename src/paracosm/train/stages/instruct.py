@@ -97,8 +97,9 @@ class InstructStageConfig:
     """frames that follow; instructions tell of them, and of the last given frame before"""
     text_source: TextSource = "truth"
     """where the texts come from"""
-    text_form: Literal["fields", "mixed", "joined"] = "mixed"
-    """the instruction field by field, as one free text, or either by half: what a player types is free"""
+    text_form: Literal["fields", "mixed", "joined", "none"] = "mixed"
+    """the instruction field by field, as one free text, or either by half: what a player types is free; none
+    tells no words at all, for comparison"""
     shares: ConditionShares = field(default_factory=ConditionShares)
     """which conditions clips keep"""
     guides: tuple[GuideKind, ...] = GUIDE_KINDS
@@ -173,7 +174,7 @@ class InstructStage:
         draws = stream(config.loop.seed, "instructions", step, part)
         places = self.sampler.draw(step, part, count)
         clean = clips.latents(places, self.frames).to(config.loop.device)
-        joined = {"fields": 0.0, "mixed": 0.5, "joined": 1.0}[config.text_form]
+        joined = {"fields": 0.0, "mixed": 0.5, "joined": 1.0, "none": 0.0}[config.text_form]
         as_one = draws.random(count) < joined
         wanted = [wanted_fields(config.model.fields, CHANGES, bool(one)) for one in as_one]
         newest = [(episode, first + config.given_frames - 1) for episode, first in places]
@@ -201,6 +202,7 @@ class InstructStage:
         batch = self.batch(step, part, config.batch_size)
         count = len(batch.clean)
         text, keys, guide = config.shares.draw(count, generator)
+        text = text & (config.text_form != "none")
         device = batch.clean.device
         told = replace(
             batch.told,

@@ -11,11 +11,12 @@ import pytest
 
 from paracosm.core.errors import MissingPackageError
 from paracosm.play.chromium import Chromium, find_chromium
+from paracosm.play.clip import make_mp4
 from paracosm.play.pictures import encode_jpeg
 from paracosm.play.server import Address, Offer, ServeConfig, serving
 from paracosm.play.takes import Take
 from paracosm.play.watch import Viewer
-from tests.play.little_worlds import RoomWorld, ShowingWorld, SlowWorld, TunedWorld, opener
+from tests.play.little_worlds import GuidedWorld, RoomWorld, ShowingWorld, SlowWorld, TunedWorld, opener
 
 pytestmark = pytest.mark.browser
 TAKES: list[Take] = []
@@ -30,12 +31,15 @@ def keep(take: Take) -> str:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[Address]:
-    worlds = opener(showing=ShowingWorld, room=RoomWorld, slow=SlowWorld, tuned=TunedWorld)
+    worlds = opener(
+        showing=ShowingWorld, room=RoomWorld, slow=SlowWorld, tuned=TunedWorld, guided=GuidedWorld
+    )
     offers = [
         Offer(name="room", worlds=("room",), title="Hall of pillars"),
         "showing",
         "slow",
         "tuned",
+        "guided",
         Offer(name="both", worlds=("room", "room"), title="Side by side"),
     ]
     with serving(ServeConfig(port=0, max_sessions=8), worlds, offers, recorder=keep) as served:
@@ -272,6 +276,36 @@ def test_words_reach_the_world_with_the_next_step(page: Chromium) -> None:
     page.tap("KeyR", "r")
     page.wait("document.querySelector('.toast.good')?.textContent.includes('kept')")
     assert [control.text for control in TAKES[0].controls if control.text is not None] == ["it rains"]
+
+
+def test_a_video_is_read_in_the_browser_and_followed(page: Chromium, tmp_path: Path) -> None:
+    assert page.evaluate("document.getElementById('guide').hidden"), "not every world follows one"
+    choose(page, "guided")
+    frames = np.zeros((40, 96, 128, 3), np.uint8)
+    frames[:, :, 64:] = 255
+    (tmp_path / "walk.mp4").write_bytes(make_mp4([encode_jpeg(frame) for frame in frames], 20.0))
+    TAKES.clear()
+    page.tap("KeyR", "r")
+    page.wait(f"{STATE}.recording")
+    page.choose_files("#guide-file", [tmp_path / "walk.mp4"])
+    page.wait("document.querySelector('.toast.good')?.textContent.includes('follows the edges of 3 frames')")
+    play(page)
+    page.wait(f"{STATE}.index > 3")
+    page.tap("KeyR", "r")
+    page.wait("[...document.querySelectorAll('.toast.good')].some(t => t.textContent.includes('kept'))")
+    (guide,) = [one.guide for one in TAKES[0].controls if one.guide is not None]
+    assert guide.shape == (3, 24, 32, 3)
+    assert guide[:, :, 15:17].min() == 255
+    assert guide[:, :, :13].max() == guide[:, :, 19:].max() == 0
+
+
+def test_a_file_that_is_no_video_is_refused_with_words(page: Chromium, tmp_path: Path) -> None:
+    choose(page, "guided")
+    (tmp_path / "notes.mp4").write_text("nothing")
+    page.choose_files("#guide-file", [tmp_path / "notes.mp4"])
+    page.wait(
+        "document.querySelector('.toast')?.textContent.includes('is not a video that this browser can read')"
+    )
 
 
 def test_two_players_at_once_each_have_their_own_world(page: Chromium, address: Address) -> None:

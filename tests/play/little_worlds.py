@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -120,6 +121,23 @@ class InexactWorld(ShowingWorld):
     def step(self, control: Control) -> Frame:
         frame = super().step(control)
         frame.image[2, 0, 2] = len(self.seen) % 256
+        return frame
+
+
+class GuidedWorld(ShowingWorld):
+    """Follows a video prompt: the step that is given one shows its first frame."""
+
+    @property
+    def info(self) -> WorldInfo:
+        info = super().info
+        details = {"frames_per_block": 3}
+        return replace(info, controls=replace(info.controls, guide=True), details=details)
+
+    def step(self, control: Control) -> Frame:
+        frame = super().step(Control(control.keys, control.look, control.text))
+        if control.guide is not None:
+            self.seen[-1] = control
+            frame.image[:] = control.guide[0]
         return frame
 
 

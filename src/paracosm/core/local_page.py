@@ -33,6 +33,7 @@ SHORTEST_TOKEN = 16
 HEADERS = {
     b"content-security-policy": (
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        b"media-src blob:; "
         b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     b"x-content-type-options": b"nosniff",

@@ -258,6 +258,9 @@ class Connection:
         await self._in_thread(self._session.tune, Tuning(**message.values))
         self._tell_timeline()
 
+    async def _on_guide(self, message: Message) -> None:
+        await self._in_thread(self._session.guide, message.payload, message.values["kind"])
+
     async def _on_record(self, message: Message) -> None:
         await self._in_thread(self._session.record, message.values["on"])
 
@@ -389,6 +392,7 @@ def describe(info: WorldInfo) -> dict[str, Any]:
             "look_limit": list(controls.look_limit),
             "num_latents": controls.num_latents,
             "text": controls.text,
+            "guide": controls.guide,
         },
         "latent_pictures": [base64.b64encode(png).decode() for png in info.latent_pictures],
     }

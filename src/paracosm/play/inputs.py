@@ -11,6 +11,8 @@ import math
 import threading
 from dataclasses import dataclass
 
+import numpy as np
+
 from paracosm.core.controls import Control, ControlSpace
 
 
@@ -64,6 +66,7 @@ class InputQueue:
         self._taps: set[str] = set()
         self._look = (0.0, 0.0)
         self._text: str | None = None
+        self._guide: np.ndarray | None = None
         self._key_sets: dict[frozenset[str], frozenset[str]] = {}
 
     def post(self, hands: Hands) -> None:
@@ -83,6 +86,11 @@ class InputQueue:
         """Give the standing instruction with the next step; "" clears it."""
         with self._lock:
             self._text = text
+
+    def guide(self, clip: np.ndarray) -> None:
+        """Give a video prompt uint8 (t, h, w, 3) with the next step; a newer one takes its place."""
+        with self._lock:
+            self._guide = clip
 
     def release(self) -> None:
         """Forget taps, turns and held keys: nothing done before a pause or a rewind acts after it."""
@@ -109,7 +117,7 @@ class InputQueue:
             space: what the world offers.
         """
         with self._lock:
-            hands, text = self._hands, self._text
+            hands, text, guide = self._hands, self._text, self._guide
             codes = hands.held | self._taps
             wanted = [
                 summed + _finite_share(share) * limit
@@ -124,12 +132,18 @@ class InputQueue:
             ]
             self._taps.clear()
             self._look = (left[0], left[1])
-            self._text = None
+            self._text = self._guide = None
         keys = frozenset(space.bindings[code] for code in codes if code in space.bindings)
         # One set for all equal ones: a session keeps every control it has seen, and a set weighs 200 bytes.
         keys = self._key_sets.setdefault(keys, keys)
         latent = hands.latent if hands.latent is not None and hands.latent < space.num_latents else None
-        control = Control(keys, (done[0], done[1]), text if space.text else None, latent)
+        control = Control(
+            keys,
+            (done[0], done[1]),
+            text if space.text else None,
+            latent,
+            guide if space.guide else None,
+        )
         return Taken(control=control, seq=hands.seq, clock=hands.clock)
 
 

@@ -19,6 +19,7 @@ from paracosm.core.errors import ControlError, ParacosmError, WorldError
 from paracosm.core.rng import sub_seed
 from paracosm.core.tuning import Dials, Tunable, Tuning
 from paracosm.core.world import Frame, Policy, World, WorldInfo, WorldOpener, check_start
+from paracosm.play.guides import DrawnKind, read_guide
 from paracosm.play.inputs import InputQueue, Taken
 from paracosm.play.pacing import Pacer
 from paracosm.play.past import Past
@@ -215,6 +216,11 @@ class Session:
             raise WorldError("a recording is being played; take over before you change how it is made")
         self.dials.check(tuning)
         self._past.tune(self._need_world(), tuning)
+
+    def guide(self, clip: bytes, kind: DrawnKind) -> None:
+        """Give the world a video prompt with its next step; arguments and errors as ``read_guide``."""
+        self._require(SessionState.PLAYING, SessionState.PAUSED)
+        self.input.guide(read_guide(clip, kind, self.info))
 
     def wait_s(self) -> float:
         """Return the seconds until the next tick is due."""

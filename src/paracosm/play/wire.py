@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from paracosm.core.errors import ParacosmError
+from paracosm.play.guides import DRAWN_KINDS
 from paracosm.play.inputs import Hands
 
 PROTOCOL = 2
@@ -38,6 +39,7 @@ class ClientMessage(StrEnum):
     INPUT = "input"
     ACK = "ack"
     INSTRUCT = "instruct"
+    GUIDE = "guide"
     PLAY = "play"
     PAUSE = "pause"
     STEP = "step"
@@ -246,6 +248,12 @@ def _cache(value: Any) -> str:
     return value
 
 
+def _guide_kind(value: Any) -> str:
+    if value not in DRAWN_KINDS:
+        raise ValueError(", ".join(f'"{kind}"' for kind in DRAWN_KINDS))
+    return value
+
+
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def checked(value: Any) -> Any:
         return None if value is None else check(value)
@@ -267,6 +275,7 @@ FIELDS: dict[ClientMessage, dict[str, Callable[[Any], Any]]] = {
     },
     ClientMessage.ACK: {"number": _whole},
     ClientMessage.INSTRUCT: {"text": _text},
+    ClientMessage.GUIDE: {"kind": _guide_kind},
     ClientMessage.PLAY: {"driver": _driver},
     ClientMessage.PAUSE: {},
     ClientMessage.STEP: {},
@@ -281,5 +290,5 @@ FIELDS: dict[ClientMessage, dict[str, Callable[[Any], Any]]] = {
 }
 """The fields of each message and the check of each field."""
 
-WITH_PAYLOAD = frozenset({ClientMessage.OPEN, ClientMessage.LOAD})
-"""OPEN may bring a first picture, LOAD brings a replay file."""
+WITH_PAYLOAD = frozenset({ClientMessage.OPEN, ClientMessage.GUIDE, ClientMessage.LOAD})
+"""OPEN may bring a first picture, GUIDE brings the frames of a clip, LOAD a replay file."""

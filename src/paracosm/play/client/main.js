@@ -3,6 +3,7 @@
 import { Devices, withoutBrowserKeys } from "./devices.js";
 import { Dials } from "./dials.js";
 import { Hands } from "./hands.js";
+import { readClip } from "./guide.js";
 import { Hud } from "./hud.js";
 import { Legend } from "./legend.js";
 import { Link } from "./link.js";
@@ -232,6 +233,7 @@ function describeWorld(header) {
   $("own-picture").hidden = !header.starts.includes("image");
   $("words").hidden = !(controls.text || header.starts.includes("prompt"));
   $("words-title").textContent = controls.text ? "Tell the world what happens" : "Describe the world to begin";
+  $("guide").hidden = !controls.guide;
   $("record").hidden = !header.features.record;
   $("agent").hidden = !header.features.agent;
   document.querySelector("[name=pace][value='1']").checked = true;
@@ -339,6 +341,19 @@ $("replay-file").addEventListener("change", (event) => {
 $("file").addEventListener("change", (event) => {
   takeFile(event.target.files[0]);
   event.target.value = "";
+});
+$("guide-file").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (!file) return;
+  const kind = document.querySelector("[name=guide-kind]:checked").value;
+  try {
+    const { bytes, frames } = await readClip(file, world.details.frames_per_block ?? 1, world.fps, world.width, world.height);
+    link.send(CLIENT.GUIDE, { kind }, bytes);
+    toast(`The next clip follows ${kind === "edges" ? "the edges" : "the motion"} of ${frames} frames of ${file.name}.`, true);
+  } catch (error) {
+    toast(error.message);
+  }
 });
 $("words-form").addEventListener("submit", (event) => {
   event.preventDefault();

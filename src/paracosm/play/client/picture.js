@@ -59,15 +59,7 @@ export class PictureChooser {
   }
 
   bytes() {
-    const [width, height] = this.size;
-    const { data } = this.preview.getContext("2d").getImageData(0, 0, width, height);
-    const rgb = new Uint8Array(width * height * 3);
-    for (let from = 0, to = 0; from < data.length; from += 4) {
-      rgb[to++] = data[from];
-      rgb[to++] = data[from + 1];
-      rgb[to++] = data[from + 2];
-    }
-    return rgb;
+    return rgbOf(this.preview.getContext("2d"), ...this.size);
   }
 
   listenDrag() {
@@ -88,10 +80,22 @@ export class PictureChooser {
   }
 }
 
+/** The pixels of a canvas without their alpha, row by row. */
+export function rgbOf(context, width, height) {
+  const { data } = context.getImageData(0, 0, width, height);
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; from < data.length; from += 4) {
+    rgb[to++] = data[from];
+    rgb[to++] = data[from + 1];
+    rgb[to++] = data[from + 2];
+  }
+  return rgb;
+}
+
 /** Draw a much larger picture by halves: one big step would leave out pixels and shimmer. */
-function shrink(context, bitmap, x, y, w, h) {
+export function shrink(context, bitmap, x, y, w, h) {
   let source = bitmap;
-  let [sw, sh] = [bitmap.width, bitmap.height];
+  let [sw, sh] = [bitmap.videoWidth ?? bitmap.width, bitmap.videoHeight ?? bitmap.height];
   while (sw > 2 * w && sh > 2 * h) {
     const half = new OffscreenCanvas(Math.ceil(sw / 2), Math.ceil(sh / 2));
     half.getContext("2d").drawImage(source, 0, 0, sw, sh, 0, 0, half.width, half.height);

@@ -9,6 +9,7 @@ export const CLIENT = Object.freeze({
   INPUT: "input",
   ACK: "ack",
   INSTRUCT: "instruct",
+  GUIDE: "guide",
   PLAY: "play",
   PAUSE: "pause",
   STEP: "step",

@@ -98,6 +98,7 @@ def test_the_page_opens_with_a_picture_and_no_complaint(page: Chromium) -> None:
         "showing",
         "slow",
         "tuned",
+        "guided",
         "Side by side",
     ]
     assert page.evaluate("location.hash") == "#world=room&seed=0"

@@ -167,7 +167,7 @@ def tiny(run: Path) -> InstructRecipe:
         recipe,
         tokenizer=doom.street(run).tokenizer,
         base=replace(recipe.base, loop=_loop(3200, decay_steps=800)),
-        branch=replace(recipe.branch, loop=_loop(2400, decay_steps=600)),
+        branch=replace(recipe.branch, loop=_loop(8000, learning_rate=5e-4, decay_steps=2000)),
     )
 
 

@@ -8,7 +8,7 @@
 DATA is RECORDINGS=TOKENIZER, of one size of latents; a step takes its clips from one of them, drawn by how
 much there is. Sizes and kinds of clips are those of ``gamegen_o.tiny``; noise is higher. For every tokenizer
 a world of words alone lands in OUT/worlds/NAME, whose starts are drawn from the first of its recordings;
-``prompt_hits`` measures it, and ``paracosm play`` draws its start from a prompt. A run that was stopped goes on.
+``prompt_hits`` measures it, and ``paracosm play`` draws its start from a prompt. A stopped run goes on.
 """
 
 from __future__ import annotations

@@ -23,4 +23,4 @@ def test_a_figure_that_was_not_computed_meets_no_target() -> None:
 
 
 def test_both_bundled_games_have_targets() -> None:
-    assert set(TARGETS) == {"game:doom", "game:coinrun"}
+    assert set(TARGETS) == {"game:doom", "game:coinrun", "game:minetest"}

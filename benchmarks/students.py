@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--last", choices=["init", "forcing", "extend"], default="forcing")
     parser.add_argument("--dynamics", type=Path, help="model folder; the run's own without it")
     parser.add_argument("--student", type=Path, help="begin with this student; direct chains only")
+    parser.add_argument("--steps", type=int, help="of regression and of self forcing, in place of 300 each")
     parser.add_argument("--compile", action="store_true", help="minutes at the start, then faster")
     given = parser.parse_args()
     street = describe(given.recipe, given.run)
@@ -50,6 +51,8 @@ def main() -> None:
         reader=given.run / "inverse_dynamics" / "inverse_dynamics",
         student=given.student,
     )
+    if given.steps:
+        made = made.with_loop(num_steps=given.steps)
     if given.compile:
         made = made.with_loop(compile="blocks")
     logger.info(

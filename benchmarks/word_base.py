@@ -6,7 +6,7 @@
         runs/minetest/data/third=runs/minetest/tokenizer/tokenizer
 
 DATA is RECORDINGS=TOKENIZER, of one size of latents; a step takes its clips from one of them, drawn by how
-much there is. Sizes and kinds of clips are those of ``gamegen_o.tiny``; noise is higher. For every tokenizer
+much there is. Sizes and kinds of clips are those of ``gamegen_o.tiny``. For every tokenizer
 a world of words alone lands in OUT/worlds/NAME, whose starts are drawn from the first of its recordings;
 ``prompt_hits`` measures it, and ``paracosm play`` draws its start from a prompt. A stopped run goes on.
 """
@@ -45,7 +45,7 @@ def parse_source(text: str) -> tuple[Path, Path]:
 def describe(
     out: Path, sources: list[tuple[Path, Path]], num_steps: int, initial: Path | None
 ) -> MaskedStageConfig:
-    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length, noise and beginning."""
+    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length and beginning."""
     base = tiny(out).base
     optim = replace(base.loop.optim, decay_steps=num_steps // 3)
     return replace(
@@ -55,10 +55,6 @@ def describe(
         tokenizers=tuple(tokenizer for _, tokenizer in sources),
         loop=replace(base.loop, num_steps=num_steps, optim=optim),
         initial=initial,
-        # as for the branch of gamegen_o.tiny: words decide what noise hides
-        level_mean=1.0,
-        level_deviation=1.0,
-        pure_share=0.25,
     )
 
 

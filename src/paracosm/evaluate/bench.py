@@ -24,7 +24,7 @@ from .encoder import TokenizerJudge
 from .interaction_cases import Kind, Scene, find_scene
 from .long_runs import RealGame
 from .metrics.plug_ins import PlugIn, ScriptedClips, ScriptedPair, load_plug_in
-from .part import Result
+from .part import Result, SkippedUnitError
 from .rollouts import Rollout, Subject, play, play_with_truth
 from .scenes import SceneSet
 
@@ -167,8 +167,16 @@ class Bench:
 
         Returns:
             The frames as :meth:`play` gives them, and what the game knew at each (``Frame.truth``).
+
+        Raises:
+            SkippedUnitError: for a game that does not repeat itself, like one captured from its window.
         """
-        return play_with_truth(self.true_game(rollout.recipe.config), rollout)
+        game = self.true_game(rollout.recipe.config)
+        if game.info.details.get("repeats") == "no":
+            raise SkippedUnitError(
+                f"{game.info.name} does not repeat itself: it cannot be put into a recorded state"
+            )
+        return play_with_truth(game, rollout)
 
     @property
     def reader(self) -> InverseDynamics | None:

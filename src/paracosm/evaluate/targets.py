@@ -89,9 +89,8 @@ TARGETS: Mapping[str, Sequence[Target]] = {
         Target(figure="tokenizer.psnr_db", least=28.0),
         Target(figure="fidelity.gain_over_copy_db@16", least=0.0),
         Target(figure="control.turn_share_of_ceiling", least=0.9),
-        Target(figure="control.opposite_share.turn", least=0.9),
-        Target(figure="control.opposite_share.forward_back", least=0.9),
-        *COMMON,
+        # a captured game cannot be put into a recorded state, so nothing says which way opposites must go
+        *(target for target in COMMON if "opposite" not in target.figure),
     ),
 }
 """Targets by the game that a world stands in for; other games have none."""

@@ -16,6 +16,7 @@ from paracosm.evaluate.bench import Bench, BenchConfig
 from paracosm.evaluate.case_set import SETS, find_case_set, load_case_set
 from paracosm.evaluate.interaction_cases import KINDS as ALL_KINDS
 from paracosm.evaluate.interaction_cases import STRAFE, covered, find_scene
+from paracosm.evaluate.part import SkippedUnitError
 from paracosm.evaluate.parts.interaction import Interaction
 from paracosm.evaluate.parts.phenomena import Phenomena
 from paracosm.evaluate.report import Page, write_page
@@ -157,6 +158,19 @@ def test_a_quick_look_takes_one_scene_of_each_split_and_no_more_than_ship(shippe
     assert list(bench.scenes(DOOR, 1)) == ["door/0", "door/unseen-0"]
     assert list(bench.scenes(DOOR, 50)) == ["door/0", "door/1", "door/unseen-0"]
     assert list(Bench(bench_config("oracle", None)).scenes(DOOR, 2)) == ["door/0", "door/1"]
+
+
+def test_a_game_that_does_not_repeat_itself_is_not_asked_what_would_have_happened(
+    shipped: SceneSet,
+) -> None:
+    captured = Chamber("true")
+    captured.info = replace(captured.info, details={"repeats": "no"})
+    rollout = shipped.draw(Chamber("true"), DOOR, "door/0", 18).rollout
+    config = bench_config("oracle", None)
+    assert len(Bench(config).play_true(rollout)[0]) == len(rollout.controls)
+    game = Subject(name=NAME, opener=lambda name, config=None: captured, config=CONFIG)
+    with pytest.raises(SkippedUnitError, match="does not repeat itself: it cannot be put into"):
+        Bench(replace(config, game=game)).play_true(rollout)
 
 
 @pytest.mark.parametrize("game", ["doom", "coinrun"])

@@ -26,9 +26,10 @@ HEAD_BEGIN, HEAD_END = (
 )
 """Around the headlines of a page."""
 REPORTS: Mapping[str, Sequence[str]] = {
-    "doom": ("doom_core.json", "doom_full.json"),
-    "coinrun": ("coinrun_core.json", "coinrun_full.json"),
+    "doom": ("doom_core.json", "doom_full.json", "doom_speed.json"),
+    "coinrun": ("coinrun_core.json", "coinrun_full.json", "coinrun_speed.json"),
     "coinrun-latent": ("coinrun_latent_meaning.json", "coinrun_latent_speed.json"),
+    "minetest": ("minetest_first.json", "minetest_gameworld.json"),
 }
 """The stored reports of each bundled world, in the order in which they are shown; of a figure that several
 have the last's stands: of all cases rather than of half."""

@@ -151,12 +151,18 @@ class Bench:
 
         Raises:
             MissingPackageError: when it is not installed.
+            SkippedUnitError: for a game that does not repeat itself, like one captured from its window.
         """
-        if config is None:
-            return self._opened("game", self.config.game)
-        name = f"game {json.dumps(config, sort_keys=True)}"
-        game = self.config.game
-        return self._opened(name, Subject(name=game.name, opener=game.opener, config=config))
+        subject, name = self.config.game, "game"
+        if config is not None:
+            name = f"game {json.dumps(config, sort_keys=True)}"
+            subject = Subject(name=subject.name, opener=subject.opener, config=config)
+        game = self._opened(name, subject)
+        if game.info.details.get("repeats") == "no":
+            raise SkippedUnitError(
+                f"{game.info.name} does not repeat itself: it cannot be put into a recorded state"
+            )
+        return game
 
     def play(self, rollout: Rollout) -> np.ndarray:
         """Play a rollout in the world measured: uint8 (steps, h, w, 3), the frame after each control."""
@@ -167,16 +173,8 @@ class Bench:
 
         Returns:
             The frames as :meth:`play` gives them, and what the game knew at each (``Frame.truth``).
-
-        Raises:
-            SkippedUnitError: for a game that does not repeat itself, like one captured from its window.
         """
-        game = self.true_game(rollout.recipe.config)
-        if game.info.details.get("repeats") == "no":
-            raise SkippedUnitError(
-                f"{game.info.name} does not repeat itself: it cannot be put into a recorded state"
-            )
-        return play_with_truth(game, rollout)
+        return play_with_truth(self.true_game(rollout.recipe.config), rollout)
 
     @property
     def reader(self) -> InverseDynamics | None:

@@ -11,6 +11,7 @@ noise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -183,8 +184,7 @@ def _attend_chunk(
     return rearrange(y, "b n (t s) k -> b t s n k", t=last - first)
 
 
-@torch.compiler.disable  # see attend_streams
-def _attend_spelt_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def _spell_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of (b, n, s, k) operands by two products.
 
     In bf16 on a CPU, forward and backward are three times as fast as the fused kernel, and twice with a mask;
@@ -194,3 +194,7 @@ def _attend_spelt_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> T
     if mask is not None:
         scores = scores + torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -torch.inf)
     return torch.matmul(torch.softmax(scores, -1, dtype=torch.float32).to(v.dtype), v)
+
+
+_attend_spelt_out: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+_attend_spelt_out = torch.compiler.disable(_spell_out)  # see attend_streams

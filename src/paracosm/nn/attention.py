@@ -12,7 +12,7 @@ noise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from einops import rearrange
@@ -196,5 +196,7 @@ def _spell_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     return torch.matmul(torch.softmax(scores, -1, dtype=torch.float32).to(v.dtype), v)
 
 
-_attend_spelt_out: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-_attend_spelt_out = torch.compiler.disable(_spell_out)  # see attend_streams
+_attend_spelt_out = cast(
+    "Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]",
+    torch.compiler.disable(_spell_out),  # see attend_streams
+)

@@ -22,5 +22,5 @@ def test_a_figure_that_was_not_computed_meets_no_target() -> None:
     assert not target.meets({target.figure: not_computed("skipped", "only 120 steps were played")})
 
 
-def test_both_bundled_games_have_targets() -> None:
+def test_every_bundled_game_has_targets() -> None:
     assert set(TARGETS) == {"game:doom", "game:coinrun", "game:minetest"}

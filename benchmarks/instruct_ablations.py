@@ -1,7 +1,8 @@
 """Trains branches that are told less: ``python -m benchmarks.instruct_ablations RUN FORM...``.
 
     python -m benchmarks.instruct_ablations runs/gamegen_o-tiny none joined \
-        --data runs/doom/data/train --tokenizer runs/doom/tokenizer/tokenizer
+        --data runs/doom/data/train --tokenizer runs/doom/tokenizer/tokenizer \
+        --dynamics runs/doom/dynamics/dynamics
 
 RUN is that of ``gamegen_o.tiny``, with its base finished. A branch of the same length learns without
 instruction captions (*none*), or from each instruction as one free text (*joined*); its world lands in
@@ -41,9 +42,12 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("forms", nargs="+", choices=get_args(Form))
     parser.add_argument("--data", type=Path, help="recordings in place of the run's own")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer in place of the run's own")
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer in place of the bundled Doom's")
+    parser.add_argument("--dynamics", type=Path, help="dynamics over that tokenizer that the run began with")
     given = parser.parse_args()
-    recipe = on_finished(tiny(given.run), data=given.data, tokenizer=given.tokenizer)
+    recipe = on_finished(
+        tiny(given.run), data=given.data, tokenizer=given.tokenizer, dynamics=given.dynamics
+    )
     for form in given.forms:
         other = ablate(recipe, form)
         instruct.main(other.branch, PROGRESS)

@@ -1,9 +1,10 @@
 """The smallest masked dynamics and branch, with their inputs, for everyone's tests."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
+from paracosm.models.dynamics_flow import FlowDynamics, FlowDynamicsConfig
 from paracosm.models.dynamics_masked import MaskedDynamics, MaskedDynamicsConfig
 from paracosm.models.instruct import InstructConfig, Instructions, InstructNet
 from paracosm.models.text import HashedWords, TextTokens, collate
@@ -18,7 +19,12 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def base_config(attention: Literal["joint", "alternating"] = "joint") -> MaskedDynamicsConfig:
+Kind = Literal["joint", "alternating", "own norms"]
+"""Ways in which blocks attend; "own norms" also makes its own modulation, and reads words into it."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
     return MaskedDynamicsConfig(
         latent_channels=4,
         patch=2,
@@ -26,21 +32,44 @@ def base_config(attention: Literal["joint", "alternating"] = "joint") -> MaskedD
         depth=4,
         heads=2,
         hidden=24,
-        attention=attention,
+        attention="alternating" if kind == "alternating" else "joint",
         text_width=ENCODER.width,
         fields=GEN,
+        modulation="own" if kind == "own norms" else "shared",
+        pooled_words=kind == "own norms",
     )
 
 
-def base(attention: Literal["joint", "alternating"] = "joint", seed: int = 0) -> MaskedDynamics:
-    model = MaskedDynamics(base_config(attention))
+def base(kind: Kind = "joint", seed: int = 0) -> MaskedDynamics:
+    model = MaskedDynamics(base_config(kind))
     perturb(model, seed)
     return model.eval()
 
 
-def branch_config(attention: Literal["joint", "alternating"] = "joint", depth: int = 2) -> InstructConfig:
+def flow_like(config: MaskedDynamicsConfig) -> FlowDynamics:
+    """A dynamics that is told controls, of the sizes of a masked one, over grids of 4 x 6."""
+    same = {
+        name: getattr(config, name)
+        for name in ("latent_channels", "patch", "width", "depth", "heads", "hidden")
+    }
+    flow = FlowDynamics(
+        FlowDynamicsConfig(
+            **same,
+            latent_height=4,
+            latent_width=6,
+            window=4,
+            attention="joint",
+            control_width=CONTROLS.width,
+            look_limit=CONTROLS.look_limit,
+        )
+    )
+    perturb(flow, 3)
+    return flow.eval()
+
+
+def branch_config(kind: Kind = "joint", depth: int = 2) -> InstructConfig:
     return InstructConfig(
-        base=base_config(attention),
+        base=base_config(kind),
         depth=depth,
         fields=INS,
         control_width=CONTROLS.width,
@@ -48,8 +77,8 @@ def branch_config(attention: Literal["joint", "alternating"] = "joint", depth: i
     )
 
 
-def branch(attention: Literal["joint", "alternating"] = "joint", seed: int = 1) -> InstructNet:
-    model = InstructNet(branch_config(attention))
+def branch(kind: Kind = "joint", seed: int = 1) -> InstructNet:
+    model = InstructNet(branch_config(kind))
     perturb(model, seed)
     return model.eval()
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from paracosm.core.errors import ConfigError
 from paracosm.models.clip_rollout import Asked, ClipRollout
-from paracosm.models.dynamics_masked import MaskedDynamics, clip_conditions
-from tests.tiny import ungraded
-from tests.tiny_instruct import base, base_config, draw, words
+from paracosm.models.dynamics_masked import MaskedDynamics, clip_conditions, grid_places
+from tests.tiny import CONTROLS, ungraded
+from tests.tiny_instruct import KINDS, Kind, base, base_config, draw, flow_like, words
 
 CONDITIONS = torch.tensor([clip_conditions(15.0, 16, 24, 3)] * 2)
-KINDS = ["joint", "alternating"]
 
 
 def run(model: MaskedDynamics, noisy: torch.Tensor, *texts: str) -> torch.Tensor:
@@ -20,18 +20,18 @@ def run(model: MaskedDynamics, noisy: torch.Tensor, *texts: str) -> torch.Tensor
     return model(noisy, levels, words(*texts), CONDITIONS)
 
 
-@pytest.mark.parametrize("attention", KINDS)
-def test_a_clip_keeps_its_shape_and_every_weight_learns(attention: str) -> None:
-    model = base(attention).train()  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clip_keeps_its_shape_and_every_weight_learns(kind: Kind) -> None:
+    model = base(kind).train()
     made = run(model, draw(0, 2, 3, 4, 4, 6), "a red room", "night")
     assert made.shape == (2, 3, 4, 4, 6)
     made.square().mean().backward()
     assert ungraded(model) == []
 
 
-@pytest.mark.parametrize("attention", KINDS)
-def test_words_frame_rate_shape_and_length_all_count(attention: str) -> None:
-    model, noisy = base(attention), draw(0, 2, 3, 4, 4, 6)  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_frame_rate_shape_and_length_all_count(kind: Kind) -> None:
+    model, noisy = base(kind), draw(0, 2, 3, 4, 4, 6)
     first = run(model, noisy, "open the door", "night")
     assert not torch.allclose(first, run(model, noisy, "close the door", "night"), atol=1e-4)
     assert torch.allclose(first[1], run(model, noisy, "close the door", "night")[1], atol=1e-6)
@@ -43,9 +43,9 @@ def test_words_frame_rate_shape_and_length_all_count(attention: str) -> None:
         assert not torch.allclose(first, made, atol=1e-4), index
 
 
-@pytest.mark.parametrize("attention", KINDS)
-def test_padding_of_other_texts_changes_nothing(attention: str) -> None:
-    model, noisy = base(attention), draw(0, 2, 3, 4, 4, 6)  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_of_other_texts_changes_nothing(kind: Kind) -> None:
+    model, noisy = base(kind), draw(0, 2, 3, 4, 4, 6)
     alone = run(model, noisy, "night", "night")
     beside = run(model, noisy, "night", "a long text about a door that opens")
     assert torch.allclose(alone[0], beside[0], atol=1e-5)
@@ -59,8 +59,8 @@ def test_one_network_takes_grids_of_any_size_that_patches_divide() -> None:
 
 
 def test_every_frame_sees_every_other() -> None:
-    for attention in ("joint", "alternating"):
-        model, noisy = base(attention), draw(0, 2, 3, 4, 4, 6).requires_grad_()
+    for kind in KINDS:
+        model, noisy = base(kind), draw(0, 2, 3, 4, 4, 6).requires_grad_()
         run(model, noisy, "a", "b")[:, 0].sum().backward()
         assert noisy.grad is not None
         assert bool((noisy.grad.abs().amax((2, 3, 4)) > 0).all())
@@ -106,3 +106,28 @@ def test_sizes_that_do_not_divide_are_refused() -> None:
         replace(base_config(), heads=3)
     with pytest.raises(ConfigError, match="must name each field once"):
         replace(base_config(), fields=("a", "a"))
+
+
+def test_it_begins_as_a_dynamics_whose_controls_are_unknown() -> None:
+    model = base("own norms")
+    flow = flow_like(model.config)
+    gain = draw(7, model.config.width)
+    with torch.no_grad():
+        flow.place.copy_(grid_places(2, 3, model.config.width, torch.device("cpu")) * gain)
+    model.begin_from(flow)
+    nn.init.zeros_(model.entry.words.leave.weight)  # pyright: ignore
+    nn.init.zeros_(model.entry.words.leave.bias)  # pyright: ignore
+    for block in model.blocks:
+        nn.init.zeros_(block.words.leave.weight)  # pyright: ignore
+    noisy, levels = draw(0, 2, 1, 4, 4, 6), torch.tensor([[0.3], [0.9]])
+    unknown = torch.zeros(2, 1, dtype=torch.bool)
+    expected = flow(noisy, levels, draw(1, 2, 1, CONTROLS.width), unknown)
+    assert torch.allclose(model(noisy, levels, words("a", "b"), CONDITIONS), expected, atol=1e-3)
+
+
+def test_it_begins_with_nothing_of_other_sizes() -> None:
+    flow = flow_like(replace(base_config("own norms"), hidden=16))
+    with pytest.raises(ConfigError, match=r"hidden 16.*needs the same \(now hidden 24\)"):
+        base("own norms").begin_from(flow)
+    with pytest.raises(ConfigError, match=r'modulation "own" \(now "shared"\)'):
+        base().begin_from(flow_like(base_config()))

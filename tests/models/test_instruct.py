@@ -8,18 +8,28 @@ import torch
 from paracosm.core.errors import ConfigError
 from paracosm.models.dynamics_masked import clip_conditions
 from paracosm.models.instruct import InstructNet, predict_instructed
-from tests.tiny import ungraded
-from tests.tiny_instruct import base, base_config, branch, branch_config, draw, told, words
+from tests.tiny import CONTROLS, ungraded
+from tests.tiny_instruct import (
+    KINDS,
+    Kind,
+    base,
+    base_config,
+    branch,
+    branch_config,
+    draw,
+    flow_like,
+    told,
+    words,
+)
 
 CONDITIONS = torch.tensor([clip_conditions(15.0, 16, 24, 3)] * 2)
 LEVELS = torch.full((2, 3), 0.7)
-KINDS = ["joint", "alternating"]
 
 
-@pytest.mark.parametrize("attention", KINDS)
-def test_an_untrained_branch_gives_the_base_output_exactly(attention: str) -> None:
-    frozen, noisy = base(attention), draw(0, 2, 3, 4, 4, 6)  # pyright: ignore[reportArgumentType]
-    untrained = InstructNet(branch_config(attention))  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_untrained_branch_gives_the_base_output_exactly(kind: Kind) -> None:
+    frozen, noisy = base(kind), draw(0, 2, 3, 4, 4, 6)
+    untrained = InstructNet(branch_config(kind))
     inputs = (noisy, LEVELS, words("night", ""), CONDITIONS)
     alone = predict_instructed(frozen, None, *inputs, None)
     assert torch.equal(alone, predict_instructed(frozen, untrained, *inputs, told(3, "jump", "open")))
@@ -27,9 +37,9 @@ def test_an_untrained_branch_gives_the_base_output_exactly(attention: str) -> No
     assert torch.equal(alone, predict_instructed(frozen, untrained, *inputs, told(3, "jump", "open")))
 
 
-@pytest.mark.parametrize("attention", KINDS)
-def test_every_weight_of_the_branch_learns_through_the_frozen_base(attention: str) -> None:
-    frozen, net = base(attention).requires_grad_(False), branch(attention).train()  # pyright: ignore
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_of_the_branch_learns_through_the_frozen_base(kind: Kind) -> None:
+    frozen, net = base(kind).requires_grad_(False), branch(kind).train()
     noisy = draw(0, 2, 3, 4, 4, 6)
     instructions = told(3, "jump", "open")
     instructions.known[0, 0] = False
@@ -82,3 +92,17 @@ def test_it_is_saved_and_loaded_whole(tmp_path) -> None:
     again = InstructNet.load(tmp_path / "branch")
     assert again.config == net.config
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in again.state_dict().items())
+
+
+def test_it_begins_to_hear_keys_as_the_dynamics_that_its_base_began_with() -> None:
+    frozen, net = base("own norms"), InstructNet(branch_config("own norms", depth=4))
+    flow = flow_like(frozen.config)
+    frozen.begin_from(flow)
+    net.begin_from(frozen)
+    net.hear_as(flow)
+    controls, levels = draw(1, 2, 3, CONTROLS.width), torch.tensor([[0.0, 0.5, 1.0]] * 2)
+    for known in (torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 3, dtype=torch.bool)):
+        heard = net.entry.level(levels) + net.control(controls, known)
+        assert torch.allclose(heard, flow.level(levels) + flow.control(controls, known), atol=1e-5)
+    with pytest.raises(ConfigError, match=r'needs modulation "own" \(now "shared"\)'):
+        branch().hear_as(flow)

@@ -72,7 +72,7 @@ class ShowingWorld:
         bits = sum(1 << KEYS.index(key) for key in control.keys)
         image[0, :5, 0] = (
             index % 256,
-            index // 256,
+            index // 256 % 256,
             bits,
             128 + round(control.look[0]),
             128 + round(control.look[1]),

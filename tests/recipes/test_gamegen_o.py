@@ -16,6 +16,7 @@ from paracosm.models.text import ENCODERS
 from paracosm.recipes.gamegen_o import RECIPES, find_recipe, on_finished
 from paracosm.train.stages.instruct import InstructStageConfig
 from paracosm.train.stages.masked import MaskedStageConfig
+from paracosm.zoo import bundled_worlds
 
 
 @pytest.mark.parametrize("name", ["tiny", "smoke"])
@@ -36,8 +37,8 @@ def test_the_published_base_has_about_as_many_parameters_as_the_network_it_equal
     recipe = RECIPES["published"](Path("runs"))
     with torch.device("meta"):
         base, branch = MaskedDynamics(recipe.base.model), InstructNet(recipe.branch.model)
-    assert base.num_parameters == 1_211_877_520, "Open-Sora 1.2's STDiT3-XL/2 has 1.1 thousand million"
-    assert branch.num_parameters == 727_364_160
+    assert base.num_parameters == 1_211_878_672, "Open-Sora 1.2's STDiT3-XL/2 has 1.1 thousand million"
+    assert branch.num_parameters == 727397568
     assert [base.config.attention_of(i) for i in range(4)] == ["space", "time"] * 2
     assert (len(base.blocks), len(branch.blocks)) == (56, 28)
 
@@ -59,7 +60,13 @@ def test_recordings_and_a_tokenizer_that_are_there_are_taken_everywhere(tmp_path
     assert (found.branch.data, found.branch.tokenizer, found.guides.tokenizer) == (data, coder, coder)
     assert {texts.data for texts in found.texts} == {data}
     assert on_finished(recipe) == recipe
-    assert recipe.coder == tmp_path / "run" / "tokenizer" / "tokenizer"
+    assert (found.base.initial, found.branch.controls_from) == (None, None), "under other latents"
+    doom = bundled_worlds()["doom"]
+    assert (recipe.coder, recipe.base.initial) == (doom / "tokenizer", doom / "dynamics")
+    begun = on_finished(recipe, tokenizer=coder, dynamics=data)
+    assert (begun.base.initial, begun.branch.controls_from) == (data, data)
+    with pytest.raises(ConfigError, match="speaks the latents of one tokenizer; pass that one too"):
+        on_finished(recipe, dynamics=data)
 
 
 @pytest.mark.parametrize("form", ["none", "joined"])

@@ -108,6 +108,18 @@ def test_given_frames_are_clean_and_told_so_and_do_not_count() -> None:
         )
 
 
+def test_frames_of_some_clips_have_a_level_each() -> None:
+    clean, given = torch.zeros(64, 5, 1, 1, 1), torch.full((64, 1), 2)
+    draws = [torch.Generator().manual_seed(1) for _ in range(2)]
+    level = (0.0, 1.0, 0.2)
+    _, levels, _ = masked.mask_frames(clean, given, draws[0], context_noise=0.0, level=level, apart_share=0.5)
+    _, all_one, _ = masked.mask_frames(clean, given, draws[1], context_noise=0.0, level=level)
+    assert not bool(levels[:, :2].any())
+    apart = (levels[:, 2] != levels[:, 3]) | (levels[:, 3] != levels[:, 4])
+    assert 20 < int(apart.sum()) < 44
+    assert bool((all_one[:, 2] == all_one[:, 4]).all())
+
+
 def test_batches_have_one_shape_each_and_say_their_rate_and_length(root: Path) -> None:
     stage = masked.MaskedStage(masked_config(root))
     batches = [stage.batch(step, 0) for step in range(12)]
@@ -148,7 +160,7 @@ def test_training_the_branch_leaves_every_byte_of_the_base(root: Path, tmp_path:
     assert (base / "model.safetensors").read_bytes() == before
     branch = InstructNet.load(folder)
     assert branch.config.base_weights == weights_hash(base)
-    assert any(bool(layer.weight.any()) for layer in branch.leave), "the branch has learnt"  # pyright: ignore
+    assert any(bool(layer.mix.weight.any()) for layer in branch.leave), "the branch has learnt"  # pyright: ignore
     instruct.check_frozen(stage.base, base)
     assert all(torch.equal(value, held[name]) for name, value in stage.base.state_dict().items())
     stage.base.head.leave.bias.data[0] += 1e-7

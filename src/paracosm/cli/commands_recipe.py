@@ -52,7 +52,10 @@ class RecipeCommand:
     """For matrix_game2.NAME: folder with vae/ and image_encoder/, e.g. a converted world; tiny trains its
     own."""
     tokenizer: Folder = None
-    """For gamegen_o.NAME: model folder of a finished tokenizer, in place of one of its own."""
+    """For gamegen_o.NAME: model folder of a finished tokenizer, in place of the recipe's own."""
+    dynamics: Folder = None
+    """For gamegen_o.NAME with --tokenizer: model folder of a dynamics over that tokenizer to begin with;
+    random weights without it."""
     base: File = None
     """For matrix_game2.NAME: safetensors file of an image-to-video model of the Wan family to begin from."""
     begin_with: str = ""
@@ -108,7 +111,9 @@ def recipe(arguments: list[str]) -> None:
 
         found = gamegen_o.find_recipe(command.recipe, command.run)
         data = Path(command.source) if command.source else None
-        found = gamegen_o.on_finished(found, data=data, tokenizer=command.tokenizer)
+        found = gamegen_o.on_finished(
+            found, data=data, tokenizer=command.tokenizer, dynamics=command.dynamics
+        )
         world = gamegen_street.run_recipe(found, progress)
         print(f"{world} plays: paracosm play {world}")
         return

@@ -116,6 +116,25 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
         DataError: when the folder or its config.json is missing.
         ConfigError: when it is of another kind or of a newer format.
     """
+    document = _read_document(folder)
+    if document.get("kind") != kind:
+        raise ConfigError(
+            f'{folder} holds a model of kind "{document.get("kind")}", not "{kind}"; pass another folder'
+        )
+    return document["config"]
+
+
+def model_kind(folder: Path) -> str:
+    """Kind of the model in a folder, e.g. "dynamics_flow"; "" when it names none.
+
+    Raises:
+        DataError: when the folder or its config.json is missing.
+        ConfigError: when it is of a newer format.
+    """
+    return str(_read_document(folder).get("kind", ""))
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise DataError(
             f"{folder} is no model folder; a model is a folder with config.json and model.safetensors"
@@ -129,11 +148,7 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
             f"{folder}/config.json has format_version {version}, this version reads up to {FORMAT_VERSION}; "
             "upgrade paracosm"
         )
-    if document.get("kind") != kind:
-        raise ConfigError(
-            f'{folder} holds a model of kind "{document.get("kind")}", not "{kind}"; pass another folder'
-        )
-    return document["config"]
+    return document
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:

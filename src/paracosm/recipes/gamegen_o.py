@@ -178,8 +178,10 @@ def tiny(run: Path) -> InstructRecipe:
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
     recipe = replace(
         recipe,
-        base=replace(recipe.base, loop=_loop(1500, decay_steps=750), **SMALL_CLIPS),
-        branch=replace(recipe.branch, loop=_loop(2000, decay_steps=1000), batch_size=12, **SMALL_CLIPS),
+        base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
+        branch=replace(
+            recipe.branch, loop=_loop(2000, decay_steps=1000, warmup_steps=100), batch_size=12, **SMALL_CLIPS
+        ),
     )
     return on_finished(recipe, tokenizer=world / "tokenizer", dynamics=world / "dynamics")
 
@@ -311,11 +313,20 @@ def _describe(
 
 
 def _loop(
-    num_steps: int, learning_rate: float = 1e-3, accumulate: int = 1, decay_steps: int = 0
+    num_steps: int,
+    learning_rate: float = 1e-3,
+    accumulate: int = 1,
+    decay_steps: int = 0,
+    warmup_steps: int = 200,
 ) -> LoopConfig:
     return LoopConfig(
         num_steps=num_steps,
-        optim=OptimConfig(learning_rate=learning_rate, decay_steps=decay_steps, ema_decay=0.998),
+        optim=OptimConfig(
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            decay_steps=decay_steps,
+            ema_decay=0.998,
+        ),
         accumulate=accumulate,
         num_threads=1,
         preview_every=250,

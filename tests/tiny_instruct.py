@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 import torch
 
+from paracosm.core.controls import ControlSpace
 from paracosm.models.dynamics_flow import FlowDynamics, FlowDynamicsConfig
 from paracosm.models.dynamics_masked import MaskedDynamics, MaskedDynamicsConfig
 from paracosm.models.instruct import InstructConfig, Instructions, InstructNet
@@ -46,7 +47,7 @@ def base(kind: Kind = "joint", seed: int = 0) -> MaskedDynamics:
     return model.eval()
 
 
-def flow_like(config: MaskedDynamicsConfig) -> FlowDynamics:
+def flow_like(config: MaskedDynamicsConfig, controls: ControlSpace = CONTROLS) -> FlowDynamics:
     """A dynamics that is told controls, of the sizes of a masked one, over grids of 4 x 6."""
     same = {
         name: getattr(config, name)
@@ -59,8 +60,8 @@ def flow_like(config: MaskedDynamicsConfig) -> FlowDynamics:
             latent_width=6,
             window=4,
             attention="joint",
-            control_width=CONTROLS.width,
-            look_limit=CONTROLS.look_limit,
+            control_width=controls.width,
+            look_limit=controls.look_limit,
         )
     )
     perturb(flow, 3)

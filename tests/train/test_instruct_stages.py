@@ -20,9 +20,10 @@ from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.train.stages import encode_texts, instruct, masked
 from paracosm.train.stages.instruct import ConditionShares
-from tests.shapes_world import record_shapes
+from tests.shapes_world import CONTROLS, record_shapes
+from tests.tiny_instruct import flow_like
 
-from .instruct_stages import FRAMES, GIVEN, NEW, instruct_config, masked_config, prepare
+from .instruct_stages import FRAMES, GIVEN, NEW, base_model, instruct_config, masked_config, prepare
 
 KEY = encode_texts.text_key("hashed_words", "truth", NEW + 1)
 
@@ -149,6 +150,25 @@ def test_a_stopped_run_goes_on_to_the_same_bits(root: Path, tmp_path: Path, name
     straight, stopped = run("straight", 4), run("stopped", 2, 4)
     assert straight.keys() == stopped.keys()
     assert [key for key, value in straight.items() if not torch.equal(value, stopped[key])] == []
+
+
+def test_base_and_branch_begin_with_a_dynamics_that_is_told_controls(root: Path, tmp_path: Path) -> None:
+    config = masked_config(root, run=tmp_path / "base", model=replace(base_model(), modulation="own"))
+    flow = flow_like(config.model, CONTROLS)
+    flow.save(tmp_path / "flow")
+    config = replace(config, initial=tmp_path / "flow")
+    first = masked.MaskedStage(config).networks["dynamics"].state_dict()
+    assert torch.equal(first["blocks.1.own.enter.weight"], flow.state_dict()["blocks.1.time.enter.weight"])
+    base = masked.main(config)
+    again = masked.MaskedStage(replace(config, initial=base)).networks["dynamics"].state_dict()
+    assert all(
+        torch.equal(value, load_file(base / "model.safetensors")[name]) for name, value in again.items()
+    )
+    told = instruct_config(root, base=base, controls_from=tmp_path / "flow")
+    told = replace(told, model=replace(told.model, base=config.model, depth=2))
+    branch = instruct.InstructStage(told).networks["branch"].state_dict()
+    assert torch.equal(branch["control.enter.weight"], flow.state_dict()["control.enter.weight"])
+    assert not bool(branch["control.null"].any())
 
 
 def test_training_the_branch_leaves_every_byte_of_the_base(root: Path, tmp_path: Path) -> None:

@@ -104,5 +104,10 @@ def test_it_begins_to_hear_keys_as_the_dynamics_that_its_base_began_with() -> No
     for known in (torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 3, dtype=torch.bool)):
         heard = net.entry.level(levels) + net.control(controls, known)
         assert torch.allclose(heard, flow.level(levels) + flow.control(controls, known), atol=1e-5)
-    with pytest.raises(ConfigError, match=r'needs modulation "own" \(now "shared"\)'):
+    for own, before in zip(net.blocks, flow.blocks, strict=True):
+        assert torch.equal(own.own.enter.weight, before.time.enter.weight)  # pyright: ignore
+    assert torch.equal(net.blocks[0].words.ask.weight, frozen.blocks[0].words.ask.weight)  # pyright: ignore
+    with pytest.raises(ConfigError, match=r"in 4 blocks, the branch 5, \(6\.0, 3\.0\), 2; set model"):
         branch().hear_as(flow)
+    with pytest.raises(ConfigError, match=r'modulation "own" \(now "shared"\)'):
+        InstructNet(branch_config(depth=4)).hear_as(flow)

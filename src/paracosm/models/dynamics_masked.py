@@ -2,7 +2,7 @@
 
 The first frames of a clip may be given: they are clean, at noise level 0, and never predicted. Without any
 it makes video from text, with some it continues. Frame rate, shape and length enter as conditions, and the
-grid may have any size, so that one network learns from clips of many kinds. A branch may add to what leaves
+grid may have any size, so that one network learns from clips of many kinds. A branch may change what leaves
 each block (``instruct``); this file does NOT know who does, and knows no keys, pixels or losses.
 
 Source: GameGen-X 2411.00769, sections 3.2 and C.2.
@@ -83,6 +83,25 @@ class MaskedDynamicsConfig:
         return "joint" if self.attention == "joint" else ("space", "time")[block % 2]  # type: ignore[return-value]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """What a branch does to the tokens that leave a block.
+
+    Attributes:
+        gain: (d,), how far each channel goes from the base's tokens to the branch's: 0 not at all, 1 wholly.
+        tokens: of the branch, (b, t, s, d).
+        more: added beside, (b, t, s, d).
+    """
+
+    gain: Tensor
+    tokens: Tensor
+    more: Tensor
+
+    def into(self, x: Tensor) -> Tensor:
+        """Return the base's tokens x (b, t, s, d) so changed."""
+        return x + self.gain * (self.tokens - x) + self.more
+
+
 class MaskedDynamics(Model):
     """Predicts the clean latents of a clip of which some frames may be given."""
 
@@ -104,7 +123,7 @@ class MaskedDynamics(Model):
         levels: NoiseLevels,
         text: TextTokens,
         conditions: Tensor,
-        added: Sequence[Tensor | None] | None = None,
+        injected: Sequence[Injection | None] | None = None,
     ) -> Latents:
         """Predict the clean latents of every frame; those of given frames mean nothing.
 
@@ -113,7 +132,7 @@ class MaskedDynamics(Model):
             levels: of the frames; 0 for those that are given.
             text: words of each clip; a clip without any takes the learnt null word.
             conditions: (b, 3), see ``clip_conditions``.
-            added: for each block what is added to what leaves it, (b, t, s, d), or None.
+            injected: for each block what a branch makes of what leaves it, or None.
 
         Raises:
             ConfigError: for a grid that patches do not divide.
@@ -122,10 +141,17 @@ class MaskedDynamics(Model):
         x, vectors, condition, table = self.entry(noisy, levels, conditions, (words, mask))
         for i, block in enumerate(self.blocks):
             x = block(x, vectors, words, mask, table)
-            extra = None if added is None else added[i]
-            if extra is not None:
-                x = x + extra
-        return from_patches(self.head(x, condition), self.config.patch, noisy.shape[3] // self.config.patch)
+            injection = None if injected is None else injected[i]
+            if injection is not None:
+                x = injection.into(x)
+        return self._leave(x, condition, noisy.shape[3] // self.config.patch)
+
+    def read(
+        self, tokens: Tensor, noisy: Latents, levels: NoiseLevels, text: TextTokens, conditions: Tensor
+    ) -> Latents:
+        """What the head would make of other tokens (b, t, s, d) behind the last block, e.g. of a branch's."""
+        condition = self.entry(noisy, levels, conditions, self.text(text))[2]
+        return self._leave(tokens, condition, noisy.shape[3] // self.config.patch)
 
     def begin_from(self, dynamics: FlowDynamics) -> None:
         """Take the weights of a dynamics that is told controls, under controls unknown.
@@ -138,26 +164,12 @@ class MaskedDynamics(Model):
             ConfigError: when the dynamics has other sizes or factorised attention, or this one shares its
                 modulation.
         """
-        own, other = self.config, dynamics.config
-        names = ("latent_channels", "patch", "width", "depth", "heads", "hidden", "attention")
-        differing = [name for name in names if getattr(own, name) != getattr(other, name)]
-        if differing or own.modulation != "own":
-            given = ", ".join(f"{name} {getattr(other, name)}" for name in names)
-            raise ConfigError(
-                f"the dynamics has {given}; a masked one that begins with it needs the same (now "
-                f"{', '.join(f'{name} {getattr(own, name)}' for name in differing) or 'all alike'}) and "
-                f'modulation "own" (now "{own.modulation}")'
-            )
-        with torch.no_grad():
-            self.entry.begin_from(dynamics)
-            blocks = cast("list[ClipBlock]", list(self.blocks))
-            for block, before in zip(
-                blocks, cast("list[SpaceTimeBlock]", list(dynamics.blocks)), strict=True
-            ):
-                block.own.load_state_dict(before.time.state_dict())
-                block.feed_forward.load_state_dict(before.feed_forward.state_dict())
-                block.modulation.load_state_dict(before.modulation.state_dict())
-            self.head.load_state_dict(dynamics.head.state_dict())
+        begin_blocks(self.config, self.blocks, dynamics)
+        self.entry.begin_from(dynamics)
+        self.head.load_state_dict(dynamics.head.state_dict())
+
+    def _leave(self, x: Tensor, condition: Tensor, rows: int) -> Latents:
+        return from_patches(self.head(x, condition), self.config.patch, rows)
 
 
 class ClipEntry(nn.Module):
@@ -219,17 +231,19 @@ class ClipEntry(nn.Module):
         return tokens, vectors, condition, table
 
     def begin_from(self, dynamics: FlowDynamics) -> None:
-        """Take the entry of a dynamics of the same sizes; what is told beside the level adds nothing yet."""
+        """Take the entry of a dynamics of the same sizes; rate, shape and length of clips add nothing yet."""
         self.enter.load_state_dict(dynamics.enter.state_dict())
         self.level.load_state_dict(dynamics.level.state_dict())
-        self.level.leave.bias.add_(dynamics.control.null)
+        with torch.no_grad():
+            self.level.leave.bias.add_(dynamics.control.null)
         for embed in cast("list[NumberEmbedding]", list(self.conditions)):
             nn.init.zeros_(embed.leave.weight)
             nn.init.zeros_(embed.leave.bias)
         config = dynamics.config
         rows, columns = config.latent_height // config.patch, config.latent_width // config.patch
         fixed = grid_places(rows, columns, self.width, dynamics.place.device)
-        self.place_gain.copy_((fixed * dynamics.place).sum(0) / fixed.square().sum(0).clamp_min(1e-6))
+        with torch.no_grad():
+            self.place_gain.copy_((fixed * dynamics.place).sum(0) / fixed.square().sum(0).clamp_min(1e-6))
 
 
 def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:
@@ -238,6 +252,33 @@ def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:
         ClipBlock(config.width, config.heads, config.hidden, config.attention_of(i), config.modulation)
         for i in range(depth)
     )
+
+
+def begin_blocks(config: MaskedDynamicsConfig, blocks: nn.ModuleList, dynamics: FlowDynamics) -> None:
+    """Give blocks all that those of a dynamics have; their words stay as they are.
+
+    Args:
+        config: of the masked dynamics whose blocks they are.
+        blocks: changed in place.
+        dynamics: whose weights.
+
+    Raises:
+        ConfigError: when the dynamics has other sizes or factorised attention, or blocks share modulation.
+    """
+    names = ("latent_channels", "patch", "width", "depth", "heads", "hidden", "attention")
+    differing = [name for name in names if getattr(config, name) != getattr(dynamics.config, name)]
+    if differing or config.modulation != "own":
+        given = ", ".join(f"{name} {getattr(dynamics.config, name)}" for name in names)
+        raise ConfigError(
+            f"the dynamics has {given}; a masked one that begins with it needs the same (now "
+            f"{', '.join(f'{name} {getattr(config, name)}' for name in differing) or 'all alike'}) and "
+            f'modulation "own" (now "{config.modulation}")'
+        )
+    own = cast("list[ClipBlock]", list(blocks))
+    for block, before in zip(own, cast("list[SpaceTimeBlock]", list(dynamics.blocks)), strict=True):
+        block.own.load_state_dict(before.time.state_dict())
+        block.feed_forward.load_state_dict(before.feed_forward.state_dict())
+        block.modulation.load_state_dict(before.modulation.state_dict())
 
 
 def clip_conditions(fps: float, height: int, width: int, num_frames: int) -> list[float]:

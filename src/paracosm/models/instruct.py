@@ -25,7 +25,14 @@ from paracosm.nn.patch import to_patches
 from .base import Model
 from .conditioning import ControlEmbedding
 from .dynamics_flow import FlowDynamics
-from .dynamics_masked import ClipEntry, MaskedDynamics, MaskedDynamicsConfig, make_blocks
+from .dynamics_masked import (
+    ClipEntry,
+    Injection,
+    MaskedDynamics,
+    MaskedDynamicsConfig,
+    begin_blocks,
+    make_blocks,
+)
 from .text import TextProjector, TextTokens
 
 GAIN_RATE = 10.0
@@ -113,8 +120,8 @@ class InstructNet(Model):
 
     def forward(
         self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, told: Instructions
-    ) -> list[Tensor | None]:
-        """Return what each block of the base gets, (b, t, s, d), or None; arguments as for the base."""
+    ) -> list[Injection | None]:
+        """Return what each block of the base gets, or None; arguments as for the base."""
         words, mask = self.text(told.text)
         steered = self.control(told.controls, told.known)
         own = not self.steer
@@ -122,15 +129,15 @@ class InstructNet(Model):
         guide = self.guide(to_patches(told.guide, self.config.base.patch))
         x = x + guide * told.guided[..., None, None].to(guide.dtype)
         share = self.config.base.depth // self.config.depth
-        added: list[Tensor | None] = [None] * self.config.base.depth
+        injected: list[Injection | None] = [None] * self.config.base.depth
         for i, (block, leave) in enumerate(zip(self.blocks, self.leave, strict=True)):
             if not own:
                 shift, scale = self.steer[i](steered)
                 # gamma (x - mu) / sigma + beta, as a residual: keys that say nothing leave the tokens alone
                 x = x + rms_norm(x) * scale + shift
             x = block(x, vectors, words, mask, table)
-            added[(i + 1) * share - 1] = leave(x)
-        return added
+            injected[(i + 1) * share - 1] = leave(x)
+        return injected
 
     def begin_from(self, base: MaskedDynamics) -> None:
         """Take the base's entry, blocks and reading of words as the first weights; what is added stays zero.
@@ -153,27 +160,25 @@ class InstructNet(Model):
             block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
 
     def hear_as(self, dynamics: FlowDynamics) -> None:
-        """Take how a dynamics hears its controls, for a branch beside a base that began with that dynamics.
+        """Take a dynamics that is told controls, beside a base that began with it; words are kept.
 
-        Such a branch knows from the first step what keys do, since its norms come from there too; what it
-        adds to the base is still zero. What that dynamics takes for unknown controls lies in the base.
+        Such a branch knows from the first step what keys do: what the base made of that dynamics has
+        forgotten most of it. What it injects is still zero. What that dynamics takes for unknown controls is
+        told with the noise level, as in the base.
 
         Raises:
-            ConfigError: when the dynamics has other controls or another width, or blocks share their
-                modulation.
+            ConfigError: when the dynamics has other sizes or controls, or blocks share their modulation.
         """
         own, other = self.config, dynamics.config
-        if (own.control_width, own.look_limit, own.base.width, own.base.modulation) != (
-            other.control_width,
-            other.look_limit,
-            other.width,
-            "own",
-        ):
+        heard = (own.control_width, own.look_limit, own.depth)
+        if heard != (other.control_width, other.look_limit, other.depth):
             raise ConfigError(
                 f"the dynamics hears {other.control_width} control numbers within {other.look_limit} degrees "
-                f"at width {other.width}; the branch takes {own.control_width}, {own.look_limit}, "
-                f'{own.base.width} and needs modulation "own" (now "{own.base.modulation}")'
+                f"in {other.depth} blocks, the branch {own.control_width}, {own.look_limit}, {own.depth}; "
+                "set model.control_width, look_limit and depth to those of the dynamics"
             )
+        self.entry.begin_from(dynamics)
+        begin_blocks(own.base, self.blocks, dynamics)
         self.control.load_state_dict(dynamics.control.state_dict())
         with torch.no_grad():
             self.control.leave.bias.sub_(self.control.null)
@@ -181,10 +186,11 @@ class InstructNet(Model):
 
 
 class Leave(nn.Module):
-    """What a block of the branch adds to one of the base: its tokens channel by channel, and a mix of them.
+    """What a block of the branch does to one of the base: channels go over to the branch's, a mix is added.
 
     Both are zero at first. A branch that begins as a copy of the base speaks the base's own channels, so the
-    first way opens at once where the second has a matrix to learn.
+    first way is open at once, where the second has a matrix to learn; and whatever share of a channel goes
+    over, the network behind it sees tokens of the size that it knows.
 
     Args:
         width: numbers a token.
@@ -197,9 +203,9 @@ class Leave(nn.Module):
         nn.init.zeros_(self.mix.weight)
         nn.init.zeros_(self.mix.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (b, t, s, d) to (b, t, s, d)."""
-        return GAIN_RATE * self.gain * x + self.mix(x)
+    def forward(self, x: Tensor) -> Injection:
+        """Make the injection of the branch's tokens (b, t, s, d)."""
+        return Injection(gain=GAIN_RATE * self.gain, tokens=x, more=self.mix(x))
 
 
 def predict_instructed(
@@ -222,5 +228,5 @@ def predict_instructed(
         conditions: see ``noisy``.
         told: instructions of the branch; None leaves it out.
     """
-    added = None if branch is None or told is None else branch(noisy, levels, conditions, told)
-    return base(noisy, levels, text, conditions, added)
+    injected = None if branch is None or told is None else branch(noisy, levels, conditions, told)
+    return base(noisy, levels, text, conditions, injected)

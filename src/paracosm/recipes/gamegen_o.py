@@ -180,7 +180,11 @@ def tiny(run: Path) -> InstructRecipe:
         recipe,
         base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
         branch=replace(
-            recipe.branch, loop=_loop(2000, decay_steps=1000, warmup_steps=100), batch_size=12, **SMALL_CLIPS
+            recipe.branch,
+            loop=_loop(1200, decay_steps=600, warmup_steps=100),
+            batch_size=12,
+            alone_weight=1.0,
+            **SMALL_CLIPS,
         ),
     )
     return on_finished(recipe, tokenizer=world / "tokenizer", dynamics=world / "dynamics")

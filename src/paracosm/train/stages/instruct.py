@@ -28,7 +28,7 @@ from paracosm.models.base import read_tensors, weights_hash
 from paracosm.models.clip_rollout import Asked, ClipRollout
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.dynamics_masked import MaskedDynamics, clip_conditions
-from paracosm.models.instruct import InstructConfig, Instructions, InstructNet, predict_instructed
+from paracosm.models.instruct import InstructConfig, Instructions, InstructNet
 from paracosm.models.pixels import to_frames
 from paracosm.models.text import EncoderName, TextTokens
 from paracosm.models.tokenizer_vae import TokenizerVAE
@@ -123,6 +123,9 @@ class InstructStageConfig:
     """share of clips at level 1"""
     apart_share: float = 0.0
     """share of clips whose frames have a noise level each, not one for all"""
+    alone_weight: float = 0.0
+    """weight of the same loss for what the base's head reads from the branch's last tokens alone: a branch
+    that injects next to nothing yet learns by it as fast as the base did, and what is good is then let in"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -131,6 +134,11 @@ class InstructStageConfig:
         if self.given_frames < 1 or self.new_frames < 1:
             raise ConfigError(
                 f"given_frames {self.given_frames} and new_frames {self.new_frames} must both be 1 or more"
+            )
+        if not 0 <= self.apart_share <= 1 or self.alone_weight < 0:
+            raise ConfigError(
+                f"apart_share {self.apart_share} must lie in [0, 1], and alone_weight {self.alone_weight} be "
+                "0 or more"
             )
 
 
@@ -225,9 +233,16 @@ class InstructStage:
             level=(config.level_mean, config.level_deviation, config.pure_share),
             apart_share=config.apart_share,
         )
-        made = predict_instructed(self.base, branch, noisy, levels, batch.base_text, batch.conditions, told)
+        injected = branch(noisy, levels, batch.conditions, told)
+        made = self.base(noisy, levels, batch.base_text, batch.conditions, injected)
         loss, error = masked_loss(made, batch.clean, levels, asked)
         metrics = {"clean_error": error[asked].mean()}
+        last = injected[-1]
+        if config.alone_weight and last is not None:
+            alone = self.base.read(last.tokens, noisy, levels, batch.base_text, batch.conditions)
+            more, error_alone = masked_loss(alone, batch.clean, levels, asked)
+            loss = loss + config.alone_weight * more
+            metrics["clean_error_alone"] = error_alone[asked].mean()
         for name, kept in (("untold", ~text), ("keys", keys)):
             rows = error[kept.to(device), config.given_frames :]
             metrics[f"clean_error_{name}"] = rows.mean() if rows.numel() else error.new_tensor(0.0)

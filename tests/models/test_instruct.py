@@ -111,3 +111,42 @@ def test_it_begins_to_hear_keys_as_the_dynamics_that_its_base_began_with() -> No
         branch().hear_as(flow)
     with pytest.raises(ConfigError, match=r'modulation "own" \(now "shared"\)'):
         InstructNet(branch_config(depth=4)).hear_as(flow)
+
+
+def test_words_act_where_keys_are_silent_on_new_frames_alone() -> None:
+    frozen, net, noisy = base("own norms"), branch("own norms"), draw(0, 2, 3, 4, 4, 6)
+    levels = torch.tensor([[0.0, 0.7, 0.7]] * 2)
+    usual = told(3, "jump", "open")
+
+    def heard(known: torch.Tensor) -> list[torch.Tensor]:
+        seen = []
+        hook = net.blocks[0].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
+        for spoken in (1.0, 0.0):
+            with torch.no_grad():
+                net.spoken.leave.bias.fill_(spoken)  # pyright: ignore
+            net(noisy, levels, CONDITIONS, replace(usual, known=known))
+        hook.remove()
+        return seen
+
+    loud, quiet = heard(torch.zeros(2, 3, dtype=torch.bool))
+    differs = (loud - quiet).abs().amax(-1) > 0.5
+    assert differs.tolist() == [[False, True, True]] * 2
+    loud, quiet = heard(torch.ones(2, 3, dtype=torch.bool))
+    assert torch.equal(loud, quiet)
+    assert frozen.config == net.config.base
+
+
+def test_misheard_words_are_measured_against_the_keys_held() -> None:
+    net, usual, new = branch("own norms"), told(3, "jump", "open"), torch.tensor([[False, True, True]] * 2)
+    keys = net.control(usual.controls, torch.ones(2, 3, dtype=torch.bool))[:, 1:].mean(1).detach()
+    with torch.no_grad():
+        for part in net.spoken.leave.parameters():  # pyright: ignore
+            part.zero_()
+    far = net.misheard(usual, new).detach()
+    assert torch.allclose(far, keys.square().mean(-1) / keys.square().mean(), atol=1e-5)
+    with torch.no_grad():
+        net.spoken.leave.bias.copy_(keys[0])  # pyright: ignore
+    near = net.misheard(usual, new).detach()
+    assert float(near[0]) < 1e-6 < float(near[1])
+    with pytest.raises(ConfigError, match="words reach no norms"):
+        branch().misheard(usual, new)

@@ -33,7 +33,7 @@ from .dynamics_masked import (
     begin_blocks,
     make_blocks,
 )
-from .text import TextProjector, TextTokens
+from .text import TextProjector, TextTokens, WordPool
 
 GAIN_RATE = 10.0
 """How much faster than other weights the gains of ``Leave`` move: they lead from 0 to about 1."""
@@ -110,6 +110,7 @@ class InstructNet(Model):
         self.entry = ClipEntry(base)
         self.text = TextProjector(base.text_width, len(config.fields), base.width)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
+        self.spoken = WordPool(base.width, base.heads) if base.modulation == "own" else None
         steers = config.depth if base.modulation == "shared" else 0
         self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(steers))
         self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
@@ -124,7 +125,11 @@ class InstructNet(Model):
         """Return what each block of the base gets, or None; arguments as for the base."""
         words, mask = self.text(told.text)
         steered = self.control(told.controls, told.known)
-        own = not self.steer
+        own = self.spoken is not None
+        if self.spoken is not None:
+            # what keys do not tell of a new frame, words do, by the same way
+            silent = (levels > 0) & ~told.known
+            steered = steered + self.spoken(words, mask)[:, None] * silent[..., None].to(steered.dtype)
         x, vectors, _, table = self.entry(noisy, levels, conditions, (words, mask), steered if own else None)
         guide = self.guide(to_patches(told.guide, self.config.base.patch))
         x = x + guide * told.guided[..., None, None].to(guide.dtype)
@@ -138,6 +143,24 @@ class InstructNet(Model):
             x = block(x, vectors, words, mask, table)
             injected[(i + 1) * share - 1] = leave(x)
         return injected
+
+    def misheard(self, told: Instructions, new: Tensor) -> Tensor:
+        """How far what words say lies from what keys would have said, (b,), relative to the latter.
+
+        Args:
+            told: words and the controls that were held while they came true.
+            new: bool (b, t), the frames that the words tell of.
+
+        Raises:
+            ConfigError: when blocks share their modulation, which words do not reach.
+        """
+        if self.spoken is None:
+            raise ConfigError('words reach no norms: misheard needs a base with modulation "own"')
+        with torch.no_grad():
+            keys = self.control(told.controls, torch.ones_like(told.known)) * new[..., None]
+            keys = keys.sum(1) / new.sum(1, keepdim=True).clamp_min(1)
+        said = self.spoken(*self.text(told.text))
+        return (said - keys).float().square().mean(-1) / keys.float().square().mean().clamp_min(1e-6)
 
     def begin_from(self, base: MaskedDynamics) -> None:
         """Take the base's entry, blocks and reading of words as the first weights; what is added stays zero.

@@ -181,9 +181,10 @@ def tiny(run: Path) -> InstructRecipe:
         base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
         branch=replace(
             recipe.branch,
-            loop=_loop(1200, decay_steps=600, warmup_steps=100),
+            loop=_loop(1000, decay_steps=500, warmup_steps=100),
             batch_size=12,
             alone_weight=1.0,
+            spoken_weight=0.3,
             **SMALL_CLIPS,
         ),
     )

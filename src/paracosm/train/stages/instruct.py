@@ -125,7 +125,9 @@ class InstructStageConfig:
     """share of clips whose frames have a noise level each, not one for all"""
     alone_weight: float = 0.0
     """weight of the same loss for what the base's head reads from the branch's last tokens alone: a branch
-    that injects next to nothing yet learns by it as fast as the base did, and what is good is then let in"""
+    that injects next to nothing yet learns by it as fast as the base did, and is then let in"""
+    spoken_weight: float = 0.0
+    """weight of how far words lie from the keys that were held: what they tell of doing acts as keys do"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -135,10 +137,10 @@ class InstructStageConfig:
             raise ConfigError(
                 f"given_frames {self.given_frames} and new_frames {self.new_frames} must both be 1 or more"
             )
-        if not 0 <= self.apart_share <= 1 or self.alone_weight < 0:
+        if not 0 <= self.apart_share <= 1 or min(self.alone_weight, self.spoken_weight) < 0:
             raise ConfigError(
-                f"apart_share {self.apart_share} must lie in [0, 1], and alone_weight {self.alone_weight} be "
-                "0 or more"
+                f"apart_share {self.apart_share} must lie in [0, 1], and alone_weight {self.alone_weight} "
+                f"and spoken_weight {self.spoken_weight} be 0 or more"
             )
 
 
@@ -243,6 +245,11 @@ class InstructStage:
             more, error_alone = masked_loss(alone, batch.clean, levels, asked)
             loss = loss + config.alone_weight * more
             metrics["clean_error_alone"] = error_alone[asked].mean()
+        if config.spoken_weight:
+            misheard = branch.misheard(batch.told, asked)
+            misheard = (misheard * text.to(misheard)).sum() / text.sum().clamp_min(1)
+            loss = loss + config.spoken_weight * misheard
+            metrics["misheard"] = misheard.detach()
         for name, kept in (("untold", ~text), ("keys", keys)):
             rows = error[kept.to(device), config.given_frames :]
             metrics[f"clean_error_{name}"] = rows.mean() if rows.numel() else error.new_tensor(0.0)

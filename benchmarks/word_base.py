@@ -22,7 +22,9 @@ from pathlib import Path
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import LineProgress, ProgressMaker, no_progress
 from paracosm.data.reader import Dataset
-from paracosm.recipes.gamegen_o import on_finished, tiny
+from paracosm.models.base import model_kind
+from paracosm.models.dynamics_flow import FlowDynamics
+from paracosm.recipes.gamegen_o import SPOKEN_WEIGHT, on_finished, tiny
 from paracosm.recipes.gamegen_street import build
 from paracosm.train.stages import encode, encode_texts, masked
 from paracosm.train.stages.masked import MaskedStageConfig
@@ -45,8 +47,15 @@ def parse_source(text: str) -> tuple[Path, Path]:
 def describe(
     out: Path, sources: list[tuple[Path, Path]], num_steps: int, initial: Path | None
 ) -> MaskedStageConfig:
-    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length and beginning."""
+    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length and beginning.
+
+    Words are held against controls as there where a dynamics that is told them is begun with, and all
+    recordings have the same.
+    """
     base = tiny(out).base
+    heard = initial is not None and model_kind(initial) == FlowDynamics.kind
+    controls = [Dataset(data).info.controls for data, _ in sources]
+    alike = all(one == controls[0] for one in controls)
     optim = replace(base.loop.optim, decay_steps=num_steps // 3)
     return replace(
         base,
@@ -55,6 +64,7 @@ def describe(
         tokenizers=tuple(tokenizer for _, tokenizer in sources),
         loop=replace(base.loop, num_steps=num_steps, optim=optim),
         initial=initial,
+        spoken_weight=SPOKEN_WEIGHT if heard and alike else 0.0,
     )
 
 

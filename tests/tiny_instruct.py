@@ -38,6 +38,7 @@ def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
         fields=GEN,
         modulation="own" if kind == "own norms" else "shared",
         pooled_words=kind == "own norms",
+        spoken_words=kind == "own norms",
     )
 
 

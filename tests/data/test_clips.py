@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paracosm.core.errors import DataError
+from paracosm.core.errors import ConfigError, DataError
 from paracosm.data.clips import ClipSampler
 
 
@@ -26,6 +26,24 @@ def test_places_are_drawn_evenly() -> None:
     places = ClipSampler([101, 301], 1, seed=3).draw(0, 0, 20_000)
     share = np.mean([episode == 0 for episode, _ in places])
     assert share == pytest.approx(101 / 402, abs=0.015)  # 5 standard errors of 20,000 draws
+
+
+def test_a_share_of_clips_is_drawn_evenly_from_strata_whatever_their_size() -> None:
+    rare, common = np.array([3]), np.arange(200, 300)
+    sampler = ClipSampler([101, 301], 1, seed=3, strata=(rare, common), strata_share=0.5)
+    drawn = [place for step in range(40) for place in sampler.draw(step, 0, 500)]
+    assert drawn[:500] == ClipSampler([101, 301], 1, seed=3, strata=(rare, common), strata_share=0.5).draw(
+        0, 0, 500
+    )
+    # 20,000 draws: a quarter from each stratum, and the evenly drawn half beside
+    assert drawn.count((0, 3)) / len(drawn) == pytest.approx(0.25 + 0.5 / 402, abs=0.015)
+    shown = sum(episode == 1 and 99 <= first < 199 for episode, first in drawn) / len(drawn)
+    assert shown == pytest.approx(0.25 + 0.5 * 100 / 402, abs=0.016)
+    assert ClipSampler([101, 301], 1, seed=3).draw(5, 0, 64) == ClipSampler(
+        [101, 301], 1, seed=3, strata=(rare,)
+    ).draw(5, 0, 64), "no share changes no draw"
+    with pytest.raises(ConfigError, match=r"a share of 0\.5 .* and there are none"):
+        ClipSampler([9], 2, seed=0, strata_share=0.5)
 
 
 def test_episodes_too_short_for_a_clip_are_refused_with_both_lengths() -> None:

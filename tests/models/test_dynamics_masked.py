@@ -115,8 +115,9 @@ def test_it_begins_as_a_dynamics_whose_controls_are_unknown() -> None:
     with torch.no_grad():
         flow.place.copy_(grid_places(2, 3, model.config.width, torch.device("cpu")) * gain)
     model.begin_from(flow)
-    nn.init.zeros_(model.entry.words.leave.weight)  # pyright: ignore
-    nn.init.zeros_(model.entry.words.leave.bias)  # pyright: ignore
+    for pool in (model.entry.words, model.spoken):
+        nn.init.zeros_(pool.leave.weight)  # pyright: ignore
+        nn.init.zeros_(pool.leave.bias)  # pyright: ignore
     for block in model.blocks:
         nn.init.zeros_(block.words.leave.weight)  # pyright: ignore
     noisy, levels = draw(0, 2, 1, 4, 4, 6), torch.tensor([[0.3], [0.9]])

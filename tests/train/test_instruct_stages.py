@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.train.stages import encode_texts, instruct, masked
 from paracosm.train.stages.instruct import ConditionShares
+from paracosm.train.told_clips import EVENT_FIELDS
 from tests.shapes_world import CONTROLS, record_shapes
 from tests.tiny_instruct import flow_like
 
@@ -248,6 +250,51 @@ def test_what_does_not_fit_is_refused(root: Path) -> None:
     other = instruct_config(root)
     with pytest.raises(ConfigError, match="has 6 control numbers, the branch takes 9"):
         instruct.InstructStage(replace(other, model=replace(other.model, control_width=9)))
+
+
+def test_events_are_drawn_as_often_as_they_are_different(root: Path) -> None:
+    stage = instruct.InstructStage(instruct_config(root, event_share=1.0))
+    texts, field = stage.clips.texts, stage.clips.texts.fields.index("light")
+    told = set()
+    for episode, first in stage.sampler.draw(0, 0, 64):
+        row = texts.rows[stage.clips.names[episode]][first + GIVEN - 1]
+        said = [texts.texts[row[texts.fields.index(name)]] for name in EVENT_FIELDS]
+        assert said != [UNCHANGED] * len(said), (episode, first)
+        told.add(texts.texts[row[field]])
+    assert len(told - {UNCHANGED}) > 1
+
+
+def test_words_of_doing_are_pulled_to_what_the_held_controls_say(root: Path, tmp_path: Path) -> None:
+    model = replace(base_model(), modulation="own", spoken_words=True)
+    flow = flow_like(model, CONTROLS)
+    flow.save(tmp_path / "flow")
+    config = masked_config(root, model=model, initial=tmp_path / "flow", spoken_weight=1.0, text_dropout=0.0)
+    stage = masked.MaskedStage(config)
+    assert stage.control is not None
+    dynamics = cast("MaskedDynamics", stage.networks["dynamics"])
+    batch = stage.batch(0, 0)
+    assert batch.controls is not None
+    assert batch.controls.shape[1] == NEW + 1
+    learn = torch.optim.Adam(dynamics.parameters(), 3e-3)
+    seen = []
+    for _ in range(60):
+        loss, metrics = stage.loss(0, 0, torch.Generator().manual_seed(0))
+        learn.zero_grad()
+        loss.backward()
+        learn.step()
+        seen.append(metrics["misheard"].item())
+    assert seen[0] == pytest.approx(1.0, abs=0.3)
+    assert seen[-1] < 0.5 * seen[0]
+    assert all(parameter.grad is None for parameter in stage.control.parameters())
+    with pytest.raises(ConfigError, match=r"asks for model.spoken_words \(now False\)"):
+        replace(config, model=base_model())
+    made = masked.main(replace(config, run=tmp_path / "base"))
+    with pytest.raises(ConfigError, match="is told no controls"):
+        masked.MaskedStage(replace(config, initial=made))
+    narrow = flow_like(model, replace(CONTROLS, keys=CONTROLS.keys[:1], bindings={}))
+    narrow.save(tmp_path / "narrow")
+    with pytest.raises(ConfigError, match="has 6 control numbers, the initial dynamics is told 3"):
+        masked.MaskedStage(replace(config, initial=tmp_path / "narrow"))
 
 
 def test_previews_show_true_and_made_clips(root: Path) -> None:

@@ -8,23 +8,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paracosm.core.errors import DataError
+from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.rng import stream
 
 from .reader import Dataset, EpisodeRef
 
 
 class ClipSampler:
-    """Draws clips uniformly from all places where a whole clip fits.
+    """Draws clips uniformly from all places where a whole clip fits, or some of them evenly from strata.
 
     Args:
         lengths: frames of each episode.
         clip_frames: frames of a clip, >= 1.
         seed: run seed.
         rank: which of several processes draws; each rank has its own clips.
+        strata: places of each stratum by number, in the order of episodes and frames; none may be empty.
+        strata_share: chance of a clip to be drawn from the strata: one of them, then a place in it.
+
+    Raises:
+        DataError: when no episode is long enough.
+        ConfigError: when a share is asked of no strata.
     """
 
-    def __init__(self, lengths: Sequence[int], clip_frames: int, seed: int, rank: int = 0) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        clip_frames: int,
+        seed: int,
+        rank: int = 0,
+        strata: Sequence[np.ndarray] = (),
+        strata_share: float = 0.0,
+    ) -> None:
         starts = np.maximum(np.asarray(lengths, np.int64) - clip_frames + 1, 0)
         self._ends = np.cumsum(starts)
         self._seed, self._rank = seed, rank
@@ -33,6 +47,12 @@ class ClipSampler:
             raise DataError(
                 f"no episode has {clip_frames} frames (the longest has {longest}); "
                 "use shorter clips or record more"
+            )
+        self._strata, self._share = tuple(strata), strata_share
+        if strata_share and not strata:
+            raise ConfigError(
+                f"a share of {strata_share:g} of the clips is to come from strata, and there are none; "
+                "use 0, or recordings in which something happens"
             )
 
     @property
@@ -44,6 +64,10 @@ class ClipSampler:
         """Return (episode index, first frame) of the clips of one step."""
         generator = stream(self._seed, "clips", step, part, self._rank)
         picks = generator.integers(0, self.num_places, count)
+        if self._share:
+            others = stream(self._seed, "strata", step, part, self._rank)
+            for number in np.flatnonzero(others.random(count) < self._share):
+                picks[number] = others.choice(self._strata[others.integers(len(self._strata))])
         episodes = np.searchsorted(self._ends, picks, side="right")
         before = np.concatenate([[0], self._ends])[episodes]
         return list(zip(episodes.tolist(), (picks - before).tolist(), strict=True))

@@ -41,3 +41,19 @@ class ControlEmbedding(nn.Module):
         """
         embedded = self.leave(nn.functional.silu(self.enter(controls * self.scale)))
         return torch.where(known[..., None], embedded, self.null.to(embedded.dtype))
+
+    def misheard(self, said: Tensor, controls: Controls, new: Tensor) -> Tensor:
+        """How far what words say lies from what the held controls would have said, relative to the latter.
+
+        Args:
+            said: (b, d), what is added to the null vector where controls are unknown.
+            controls: as they were held while the words came true, (b, t, a).
+            new: bool (b, t), the frames that the words tell of.
+
+        Returns:
+            Squared distance from the mean over those frames (b,), as a share of the batch's mean square.
+        """
+        with torch.no_grad():
+            held = self(controls, torch.ones_like(new)) - self.null
+            held = (held * new[..., None]).sum(1) / new.sum(1, keepdim=True).clamp_min(1)
+        return (said - held).float().square().mean(-1) / held.float().square().mean().clamp_min(1e-6)

@@ -65,6 +65,8 @@ class MaskedDynamicsConfig:
     """norms of all blocks take the same vectors and an offset, as published, or each block makes its own"""
     pooled_words: bool = False
     """what a clip's words say as a whole goes into the norms too, beside cross-attention"""
+    spoken_words: bool = False
+    """what words say of doing stands where a dynamics is told keys: in the norms of asked frames"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -114,6 +116,7 @@ class MaskedDynamics(Model):
         numbers = config.latent_channels * config.patch**2
         self.entry = ClipEntry(config)
         self.text = TextProjector(config.text_width, len(config.fields), config.width)
+        self.spoken = WordPool(config.width, config.heads) if config.spoken_words else None
         self.blocks = make_blocks(config, config.depth)
         self.head = FlowHead(config.width, numbers)
 
@@ -138,7 +141,7 @@ class MaskedDynamics(Model):
             ConfigError: for a grid that patches do not divide.
         """
         words, mask = self.text(text)
-        x, vectors, condition, table = self.entry(noisy, levels, conditions, (words, mask))
+        x, vectors, condition, table = self._enter(noisy, levels, conditions, (words, mask))
         for i, block in enumerate(self.blocks):
             x = block(x, vectors, words, mask, table)
             injection = None if injected is None else injected[i]
@@ -150,8 +153,18 @@ class MaskedDynamics(Model):
         self, tokens: Tensor, noisy: Latents, levels: NoiseLevels, text: TextTokens, conditions: Tensor
     ) -> Latents:
         """What the head would make of other tokens (b, t, s, d) behind the last block, e.g. of a branch's."""
-        condition = self.entry(noisy, levels, conditions, self.text(text))[2]
+        condition = self._enter(noisy, levels, conditions, self.text(text))[2]
         return self._leave(tokens, condition, noisy.shape[3] // self.config.patch)
+
+    def say(self, text: TextTokens) -> Tensor:
+        """What words put where a dynamics is told controls, (b, d).
+
+        Raises:
+            ConfigError: for a network without ``spoken_words``.
+        """
+        if self.spoken is None:
+            raise ConfigError("words stand nowhere for controls; set spoken_words")
+        return self.spoken(*self.text(text))
 
     def begin_from(self, dynamics: FlowDynamics) -> None:
         """Take the weights of a dynamics that is told controls, under controls unknown.
@@ -167,6 +180,14 @@ class MaskedDynamics(Model):
         begin_blocks(self.config, self.blocks, dynamics)
         self.entry.begin_from(dynamics)
         self.head.load_state_dict(dynamics.head.state_dict())
+
+    def _enter(
+        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, words: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor, Tensor, Table]:
+        more = None
+        if self.spoken is not None:
+            more = self.spoken(*words)[:, None] * (levels > 0)[..., None]
+        return self.entry(noisy, levels, conditions, words, more)
 
     def _leave(self, x: Tensor, condition: Tensor, rows: int) -> Latents:
         return from_patches(self.head(x, condition), self.config.patch, rows)

@@ -156,11 +156,7 @@ class InstructNet(Model):
         """
         if self.spoken is None:
             raise ConfigError('words reach no norms: misheard needs a base with modulation "own"')
-        with torch.no_grad():
-            keys = self.control(told.controls, torch.ones_like(told.known)) * new[..., None]
-            keys = keys.sum(1) / new.sum(1, keepdim=True).clamp_min(1)
-        said = self.spoken(*self.text(told.text))
-        return (said - keys).float().square().mean(-1) / keys.float().square().mean().clamp_min(1e-6)
+        return self.control.misheard(self.spoken(*self.text(told.text)), told.controls, new)
 
     def begin_from(self, base: MaskedDynamics) -> None:
         """Take the base's entry, blocks and reading of words as the first weights; what is added stays zero.
@@ -176,6 +172,8 @@ class InstructNet(Model):
         self.entry.load_state_dict(base.entry.state_dict())
         for part in ("enter", "leave"):
             getattr(self.text, part).load_state_dict(getattr(base.text, part).state_dict())
+        if self.spoken is not None and base.spoken is not None:
+            self.spoken.load_state_dict(base.spoken.state_dict())
         share = base.config.depth // self.config.depth
         for i, block in enumerate(self.blocks):
             group = range(i * share, (i + 1) * share)

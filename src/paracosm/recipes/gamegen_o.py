@@ -44,6 +44,8 @@ SMALL_CLIPS: Mapping[str, float] = {
 """Levels of noise for small clips: one at a low level shows by itself how it moves, so that only high ones
 teach words and keys, and frames that have a level each teach it more often. At a mean of 0, all frames alike,
 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
+SPOKEN_WEIGHT = 0.3
+"""Of what pulls words towards the controls that were held, in base and branch."""
 TINY_PLAY = InstructPlay(levels=(1.0, 0.8, 0.55, 0.3), guidance=6.0, prompt_guidance=6.0)
 """Clips obeyed more often under guidance of 6 than of 3, tried on starts of the training recordings; four
 passes pay for it. Prompts hit no more often under 6 than under 2."""
@@ -184,19 +186,26 @@ def _small(run: Path) -> InstructRecipe:
         fields=("text", *GEN_FIELDS),
         modulation="own",
         pooled_words=True,
+        spoken_words=True,
     )
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
     return replace(
         recipe,
         tokenizer=street.tokenizer,
         play=TINY_PLAY,
-        base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
+        base=replace(
+            recipe.base,
+            loop=_loop(1500, decay_steps=750, warmup_steps=100),
+            event_share=0.25,
+            **SMALL_CLIPS,
+        ),
         branch=replace(
             recipe.branch,
-            loop=_loop(1000, decay_steps=500, warmup_steps=100),
+            loop=_loop(1500, decay_steps=750, warmup_steps=100),
             batch_size=12,
             alone_weight=1.0,
-            spoken_weight=0.3,
+            spoken_weight=SPOKEN_WEIGHT,
+            event_share=0.5,
             **SMALL_CLIPS,
         ),
     )
@@ -267,7 +276,8 @@ def on_finished(
         coder = replace(recipe.tokenizer, data=data)
         recipe = replace(recipe, recordings={}, base=base, branch=branch, tokenizer=coder)
     if tokenizer is not None:
-        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics)
+        heard = SPOKEN_WEIGHT if dynamics is not None and recipe.base.model.spoken_words else 0.0
+        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics, spoken_weight=heard)
         branch = replace(recipe.branch, tokenizer=tokenizer, controls_from=dynamics)
         recipe = replace(recipe, base=base, branch=branch, finished_tokenizer=tokenizer)
     return recipe

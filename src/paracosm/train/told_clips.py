@@ -15,6 +15,7 @@ from torch import Tensor
 
 from paracosm.core.errors import ConfigError
 from paracosm.core.shapes import Controls, Latents
+from paracosm.curate.captions import INS_FIELDS, UNCHANGED
 from paracosm.curate.guides import GuideKind
 from paracosm.data.clips import ClipSampler, select_episodes
 from paracosm.data.latents import LatentClips, read_latent_clips
@@ -26,6 +27,8 @@ from paracosm.models.text import TextTokens, collate
 from .stages.encode import open_store
 from .stages.encode_guides import open_guides
 
+EVENT_FIELDS = tuple(name for name in INS_FIELDS if name != "action")
+"""Fields that tell what happens, beside what the player does."""
 Places = Sequence[tuple[int, int]]
 """(episode index, first frame) of each clip."""
 
@@ -77,18 +80,42 @@ class ToldClips:
         """Kinds of video prompts."""
         return tuple(self._guides)
 
-    def sampler(self, frames: int, seed: int) -> ClipSampler:
+    def sampler(self, frames: int, seed: int, *, event_share: float = 0.0, told_from: int = 0) -> ClipSampler:
         """Make the sampler of clips that span so many frames.
 
+        Args:
+            frames: of a clip.
+            seed: run seed.
+            event_share: chance of a clip to be drawn evenly from the kinds of event: the different texts of
+                the fields that tell of changes but of nothing that the player does. What is rare is seen as
+                often as what is common.
+            told_from: row of the clip from which its text tells.
+
         Raises:
-            ConfigError: when the texts tell of longer clips: the last clips would have none.
+            ConfigError: when the texts tell of longer clips: the last clips would have none; or when
+                events are asked for and no text tells of any.
         """
         if frames < self.text_frames:
             raise ConfigError(
                 f"clips span {frames} frames, the texts tell of {self.text_frames}; use longer clips, or "
                 f"encode texts of {frames} frames or fewer"
             )
-        return ClipSampler(self.clips.lengths, frames, seed)
+        strata = self._events(frames, told_from) if event_share else ()
+        return ClipSampler(self.clips.lengths, frames, seed, strata=strata, strata_share=event_share)
+
+    def _events(self, frames: int, told_from: int) -> list[np.ndarray]:
+        """Places of each kind of event, as the sampler counts places."""
+        found: dict[tuple[str, int], list[np.ndarray]] = {}
+        before = 0
+        for name, length in zip(self.names, self.clips.lengths, strict=True):
+            places = max(0, length - frames + 1)
+            for field in EVENT_FIELDS:
+                rows = self.texts.rows[name][told_from : told_from + places, self.texts.fields.index(field)]
+                for number in np.unique(rows):
+                    found.setdefault((field, int(number)), []).append(before + np.flatnonzero(rows == number))
+            before += places
+        events = {key: rows for key, rows in found.items() if self.texts.texts[key[1]] not in ("", UNCHANGED)}
+        return [np.concatenate(events[key]) for key in sorted(events)]
 
     def latents(self, places: Places, frames: int, stride: int = 1) -> Latents:
         """Cut latents (b, t, z, h, w), every ``stride``-th frame."""

@@ -113,6 +113,8 @@ class InstructStageConfig:
     """episodes to train on; "" takes all"""
     batch_size: int = 16
     """clips a batch"""
+    event_share: float = 0.0
+    """share of clips drawn evenly from the kinds of event that instructions tell of, not from all places"""
     context_noise: float = 0.1
     """largest noise level of given frames, which are told clean"""
     level_mean: float = 0.0
@@ -137,10 +139,11 @@ class InstructStageConfig:
             raise ConfigError(
                 f"given_frames {self.given_frames} and new_frames {self.new_frames} must both be 1 or more"
             )
-        if not 0 <= self.apart_share <= 1 or min(self.alone_weight, self.spoken_weight) < 0:
+        shares = (self.apart_share, self.event_share)
+        if not all(0 <= share <= 1 for share in shares) or min(self.alone_weight, self.spoken_weight) < 0:
             raise ConfigError(
-                f"apart_share {self.apart_share} must lie in [0, 1], and alone_weight {self.alone_weight} "
-                f"and spoken_weight {self.spoken_weight} be 0 or more"
+                f"apart_share and event_share {shares} must lie in [0, 1], and alone_weight "
+                f"{self.alone_weight} and spoken_weight {self.spoken_weight} be 0 or more"
             )
 
 
@@ -180,7 +183,12 @@ class InstructStage:
                 guides=config.guides,
             )
         )
-        self.sampler = self.clips.sampler(self.frames, config.loop.seed)
+        self.sampler = self.clips.sampler(
+            self.frames,
+            config.loop.seed,
+            event_share=config.event_share,
+            told_from=config.given_frames - 1,
+        )
         self.tokenizer = TokenizerVAE.load(config.tokenizer)
         check_told([self.clips], replace(config.model.base, fields=config.model.fields))
         _check_controls(self.clips, config)

@@ -22,9 +22,10 @@ from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.rng import stream
 from paracosm.core.run_dir import RunDir
-from paracosm.core.shapes import Latents
+from paracosm.core.shapes import Controls, Latents
 from paracosm.models.base import model_kind
 from paracosm.models.clip_rollout import Asked, ClipRollout
+from paracosm.models.conditioning import ControlEmbedding
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.dynamics_masked import MaskedDynamics, MaskedDynamicsConfig, clip_conditions
 from paracosm.models.noise import draw_levels, mix, velocity_weight
@@ -97,6 +98,8 @@ class MaskedStageConfig:
     """episodes to train on; "" takes all"""
     continue_share: float = 0.25
     """share of clips that are given their first frames; the others are made from words alone"""
+    event_share: float = 0.0
+    """share of clips drawn evenly from the kinds of event that the texts tell of, not from all places"""
     most_given: int = 8
     """most frames given, drawn from 1 once a clip; always fewer than it has"""
     text_dropout: float = 0.25
@@ -113,6 +116,9 @@ class MaskedStageConfig:
     """share of clips at level 1"""
     apart_share: float = 0.0
     """share of clips whose frames have a noise level each, not one for all"""
+    spoken_weight: float = 0.0
+    """weight of how far words lie from the controls that were held, as the initial dynamics hears them: what
+    they tell of doing acts as controls do; asks for model.spoken_words"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -123,12 +129,26 @@ class MaskedStageConfig:
                 f"{len(self.data)} datasets, {len(self.tokenizers)} tokenizers, {len(self.shapes)} shapes; "
                 "give one tokenizer for each dataset, and at least one shape"
             )
-        names = ("continue_share", "text_dropout", "joint_share", "context_noise", "apart_share")
+        names = (
+            "continue_share",
+            "text_dropout",
+            "joint_share",
+            "context_noise",
+            "apart_share",
+            "event_share",
+        )
         shares = tuple(getattr(self, name) for name in names)
         if not all(0 <= share <= 1 for share in shares) or self.most_given < 1:
             raise ConfigError(
                 f"{', '.join(names)} {shares} must lie in [0, 1], "
                 f"and most_given {self.most_given} be 1 or more"
+            )
+        heard = self.initial is not None and self.model.spoken_words
+        if self.spoken_weight < 0 or (self.spoken_weight and not heard):
+            raise ConfigError(
+                f"spoken_weight {self.spoken_weight} asks for model.spoken_words (now "
+                f"{self.model.spoken_words}) and for an initial dynamics that is told controls (now "
+                f"{self.initial}); use 0 without them"
             )
 
 
@@ -139,6 +159,8 @@ class MaskedBatch:
     clean: Latents
     text: TextTokens
     conditions: Tensor
+    controls: Controls | None
+    """held while the text came true, where words are to act as controls"""
 
 
 class MaskedStage:
@@ -148,10 +170,15 @@ class MaskedStage:
         self.config = config
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = MaskedDynamics(config.model)
+        control: ControlEmbedding | None = None
         if config.initial is not None and model_kind(config.initial) == FlowDynamics.kind:
-            dynamics.begin_from(FlowDynamics.load(config.initial))
+            before = FlowDynamics.load(config.initial)
+            dynamics.begin_from(before)
+            if config.spoken_weight:
+                control = before.control.requires_grad_(False).to(config.loop.device)
         elif config.initial is not None:
             begin_with(dynamics, config.initial)
+        self.control = control
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         key = text_key(config.encoder, config.text_source, config.text_frames)
@@ -161,10 +188,16 @@ class MaskedStage:
             for data, tokenizer in pairs
         ]
         self.samplers = [
-            [told.sampler(shape.span, config.loop.seed) for shape in config.shapes] for told in self.sets
+            [
+                told.sampler(shape.span, config.loop.seed, event_share=config.event_share)
+                for shape in config.shapes
+            ]
+            for told in self.sets
         ]
         self.tokenizer = TokenizerVAE.load(config.tokenizers[0])
         check_told(self.sets, config.model)
+        if config.spoken_weight:
+            self._check_heard()
 
     def batch(self, step: int, part: int, kind: tuple[int, int] | None = None, count: int = 0) -> MaskedBatch:
         """Draw the clips of a step.
@@ -192,18 +225,20 @@ class MaskedStage:
             clean=clean,
             text=told.text(places, wanted).to(clean),
             conditions=torch.tensor([row] * count, device=device),
+            controls=told.controls(places, config.text_frames).to(clean) if self.control else None,
         )
 
     def loss(self, step: int, part: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """See ``Stage.loss``."""
-        config, dynamics = self.config, self.networks["dynamics"]
+        config, dynamics = self.config, cast("MaskedDynamics", self.networks["dynamics"])
         batch = self.batch(step, part)
         clean = batch.clean
         b, t = clean.shape[:2]
         most = min(config.most_given, t - 1)
         given = torch.randint(1, most + 1, (b, 1), generator=generator)
         given = given * (torch.rand(b, 1, generator=generator) < config.continue_share)
-        text = batch.text.keep(torch.rand(b, generator=generator) >= config.text_dropout)
+        spoken = torch.rand(b, generator=generator) >= config.text_dropout
+        text = batch.text.keep(spoken)
         noisy, levels, asked = mask_frames(
             clean,
             given,
@@ -218,6 +253,13 @@ class MaskedStage:
         metrics = {"clean_error": _mean(error, asked)}
         metrics["clean_error_from_text"] = _mean(error, asked & whole[:, None])
         metrics["clean_error_continued"] = _mean(error, asked & ~whole[:, None])
+        if self.control is not None and batch.controls is not None:
+            new = torch.ones(batch.controls.shape[:2], dtype=torch.bool, device=clean.device)
+            new[:, 0] = False
+            misheard = self.control.misheard(dynamics.say(text), batch.controls, new)
+            misheard = (misheard * spoken.to(misheard)).sum() / spoken.sum().clamp_min(1)
+            loss = loss + config.spoken_weight * misheard
+            metrics["misheard"] = misheard.detach()
         return loss, metrics
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
@@ -234,6 +276,21 @@ class MaskedStage:
         rows = (batch.clean, made, torch.cat([batch.clean[:, :half], rest], 1))
         clips = [to_frames(self.tokenizer.decode(part.cpu())[0]).numpy()[:, ::2] for part in rows]
         return contact_sheet([clip[i] for i in range(PREVIEW_CLIPS) for clip in clips], scale=2)
+
+    def _check_heard(self) -> None:
+        """Refuse an initial dynamics whose controls are not those of every recording."""
+        if self.control is None:
+            raise ConfigError(
+                f"{self.config.initial} is told no controls, so words cannot be held against them; set "
+                "spoken_weight to 0, or begin with a dynamics that is"
+            )
+        heard = self.control.scale.shape[0]
+        for told in self.sets:
+            if told.info.controls.width != heard:
+                raise ConfigError(
+                    f"{told.data} has {told.info.controls.width} control numbers, the initial dynamics is "
+                    f"told {heard}; set spoken_weight to 0 for recordings of another game"
+                )
 
     def _draw_kind(self, draws: np.random.Generator) -> tuple[int, int]:
         """Draw a dataset by the places that it has, and a shape by its share."""

@@ -21,7 +21,7 @@ from paracosm.models.dynamics_masked import MaskedDynamics
 from paracosm.models.instruct import InstructNet
 from paracosm.train.stages import encode_texts, instruct, masked
 from paracosm.train.stages.instruct import ConditionShares
-from paracosm.train.told_clips import EVENT_FIELDS
+from paracosm.train.told_clips import EVENT_FIELDS, drop_fields, wanted_fields
 from tests.shapes_world import CONTROLS, record_shapes
 from tests.tiny_instruct import flow_like
 
@@ -262,6 +262,19 @@ def test_events_are_drawn_as_often_as_they_are_different(root: Path) -> None:
         assert said != [UNCHANGED] * len(said), (episode, first)
         told.add(texts.texts[row[field]])
     assert len(told - {UNCHANGED}) > 1
+
+
+def test_fields_are_left_unsaid_as_often_as_asked_and_something_is_always_said() -> None:
+    fields, draws = ("text", "summary", "frame", "light"), np.random.default_rng(0)
+    whole = wanted_fields(fields, encode_texts.SHOWN, False)
+    told = [drop_fields(whole, fields, 0.5, draws) for _ in range(4000)]
+    assert all(one and one.items() <= whole.items() for one in told)
+    # each of three is kept by half, and one of them where none is: (1.5 + 1/8) / 3
+    assert np.mean([2 in one for one in told]) == pytest.approx(0.5 + 1 / 24, abs=0.04)
+    free = [drop_fields({0: encode_texts.SHOWN}, fields, 0.25, draws) for _ in range(4000)]
+    assert {field for one in free for field in one.values()} == {encode_texts.SHOWN, *fields[1:]}
+    assert np.mean([one == {0: encode_texts.SHOWN} for one in free]) == pytest.approx(0.75, abs=0.04)
+    assert drop_fields(whole, fields, 0.0, draws) == whole
 
 
 def test_words_of_doing_are_pulled_to_what_the_held_controls_say(root: Path, tmp_path: Path) -> None:

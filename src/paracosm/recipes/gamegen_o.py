@@ -197,6 +197,7 @@ def _small(run: Path) -> InstructRecipe:
             recipe.base,
             loop=_loop(1500, decay_steps=750, warmup_steps=100),
             event_share=0.25,
+            field_dropout=0.5,
             **SMALL_CLIPS,
         ),
         branch=replace(

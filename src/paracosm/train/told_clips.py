@@ -164,3 +164,21 @@ def wanted_fields(fields: Sequence[str], joined: str, as_one: bool) -> dict[int,
         as_one: whether the clip is told in free words.
     """
     return {0: joined} if as_one else dict(enumerate(fields[1:], 1))
+
+
+def drop_fields(
+    wanted: Mapping[int, str], fields: Sequence[str], dropout: float, draws: np.random.Generator
+) -> dict[int, str]:
+    """Leave some of what is said unsaid, as people do; something is always said.
+
+    Args:
+        wanted: as from ``wanted_fields``.
+        fields: the network's.
+        dropout: chance of each field to be left out; of free words, to be those of one field alone.
+        draws: decides.
+    """
+    one = int(draws.integers(1, len(fields)))
+    if 0 in wanted:
+        return {0: fields[one]} if draws.random() < dropout else dict(wanted)
+    kept = {number: field for number, field in wanted.items() if draws.random() >= dropout}
+    return kept or {one: wanted[one]}

@@ -35,7 +35,7 @@ from paracosm.models.tokenizer_vae import TokenizerVAE
 from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
-from paracosm.train.told_clips import ToldClips, ToldData, wanted_fields
+from paracosm.train.told_clips import ToldClips, ToldData, drop_fields, wanted_fields
 
 from .encode_texts import SHOWN, TextSource, text_key
 
@@ -104,6 +104,8 @@ class MaskedStageConfig:
     """most frames given, drawn from 1 once a clip; always fewer than it has"""
     text_dropout: float = 0.25
     """share of clips whose text is dropped, for guidance"""
+    field_dropout: float = 0.0
+    """chance of each field to be left unsaid, or of free words to be those of one field: as people write"""
     joint_share: float = 0.5
     """share of clips that are told in free words, not field by field"""
     context_noise: float = 0.0
@@ -133,6 +135,7 @@ class MaskedStageConfig:
             "continue_share",
             "text_dropout",
             "joint_share",
+            "field_dropout",
             "context_noise",
             "apart_share",
             "event_share",
@@ -217,7 +220,10 @@ class MaskedStage:
         count = count or max(1, config.tokens_per_batch // tokens)
         places = self.samplers[which][number].draw(step, part, count)
         as_one = draws.random(count) < config.joint_share
-        wanted = [wanted_fields(config.model.fields, SHOWN, bool(one)) for one in as_one]
+        fields = config.model.fields
+        wanted = [wanted_fields(fields, SHOWN, bool(one)) for one in as_one]
+        if config.field_dropout:
+            wanted = [drop_fields(one, fields, config.field_dropout, draws) for one in wanted]
         info, device = told.info, config.loop.device
         row = clip_conditions(info.fps / shape.stride, info.height, info.width, shape.frames)
         clean = told.latents(places, shape.frames, shape.stride).to(device)

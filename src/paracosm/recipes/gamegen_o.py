@@ -186,20 +186,13 @@ def _small(run: Path) -> InstructRecipe:
         fields=("text", *GEN_FIELDS),
         modulation="own",
         pooled_words=True,
-        spoken_words=True,
     )
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
     return replace(
         recipe,
         tokenizer=street.tokenizer,
         play=TINY_PLAY,
-        base=replace(
-            recipe.base,
-            loop=_loop(1500, decay_steps=750, warmup_steps=100),
-            event_share=0.25,
-            field_dropout=0.5,
-            **SMALL_CLIPS,
-        ),
+        base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
         branch=replace(
             recipe.branch,
             loop=_loop(1500, decay_steps=750, warmup_steps=100),

@@ -27,6 +27,21 @@ from tests.train.datasets import record_counting
         (["doom", "--evaluate", "all"], "invalid choice 'all'"),
         (["doom", "--begin-with", "quake"], '--begin-with "quake" is neither a bundled world (coinrun'),
         (["doom", "--begin-with", "doom", "--tiny"], "networks of toy sizes cannot begin with doom"),
+        (
+            ["doom", "--tokenizer", "x"],
+            "doom does not take --tokenizer x; it takes --from, --begin-with, --t",
+        ),
+        (
+            ["gamegen_o.tiny", "--begin-with", "doom"],
+            "does not take --begin-with doom; it takes --from, --to",
+        ),
+        (["gamegen_o.tiny", "--tiny"], "gamegen_o.tiny does not take --tiny; it takes"),
+        (["gamegen_o.none", "--evaluate", "none"], 'no recipe "gamegen_o.none"'),
+        (["genie.tiny", "--parts", "x"], "genie.tiny does not take --parts x"),
+        (
+            ["matrix_game2.tiny", "--evaluate", "quick"],
+            "does not take --evaluate quick; it takes --from, --p",
+        ),
     ],
 )
 def test_what_is_no_recipe_is_said_in_one_line(words, text, capsys):

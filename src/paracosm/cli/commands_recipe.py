@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +26,14 @@ logger = logging.getLogger(__name__)
 
 STREETS: dict[str, str] = {name: f"paracosm.recipes.{name}" for name in ("doom", "coinrun", "minetest")}
 """Recipes that record a game of their own; "own" takes any other."""
+OPTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(STREETS, ("source", "begin_with", "tiny", "evaluate", "json")),
+    "own": ("source", "begin_with", "tiny", "evaluate", "then", "json"),
+    "genie": ("source", "keys_from", "tiny"),
+    "gamegen_o": ("source", "tokenizer", "dynamics"),
+    "matrix_game2": ("source", "parts", "base", "tiny"),
+}
+"""Options that recipes of a family heed, beside --run, or refuse with advice of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,7 @@ class ExportCommand:
 def recipe(arguments: list[str]) -> None:
     """Run ``paracosm recipe``."""
     command = parse(RecipeCommand, arguments, "paracosm recipe")
+    check_options(command)
     progress = stderr_progress()
     if is_genie(command.recipe):
         _walk_genie(command, progress)
@@ -134,6 +143,29 @@ def recipe(arguments: list[str]) -> None:
         show(report, command.json)
     if command.recipe == "own" and command.then == "play":
         play([str(world)])
+
+
+def check_options(command: RecipeCommand) -> None:
+    """Refuse options that the recipe would not heed: whoever passes one expects it to count.
+
+    Raises:
+        ConfigError: names the option and those that the recipe takes.
+    """
+    family = command.recipe.partition(".")[0]
+    taken = OPTIONS.get(family)
+    if taken is None:
+        return  # there is no such recipe, which is said elsewhere
+    for option in fields(command):
+        value = getattr(command, option.name)
+        if option.name in ("recipe", "run", *taken) or value in (option.default, "none", "stop"):
+            continue
+        allowed = ", ".join(_flag(name) for name in (*taken, "run"))
+        given = _flag(option.name) if value is True else f"{_flag(option.name)} {value}"
+        raise ConfigError(f"{command.recipe} does not take {given}; it takes {allowed}")
+
+
+def _flag(name: str) -> str:
+    return "--from" if name == "source" else "--" + name.replace("_", "-")
 
 
 def export(arguments: list[str]) -> None:

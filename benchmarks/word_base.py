@@ -22,13 +22,13 @@ from pathlib import Path
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import LineProgress, ProgressMaker, no_progress
 from paracosm.data.reader import Dataset
-from paracosm.models.base import model_kind
-from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.recipes.gamegen_o import SPOKEN_WEIGHT, on_finished, tiny
 from paracosm.recipes.gamegen_street import build
 from paracosm.train.stages import encode, encode_texts, masked
 from paracosm.train.stages.masked import MaskedStageConfig
 
+FIELD_DROPOUT = 0.5
+"""Prompts say one thing or two, where captions have five fields."""
 PROGRESS = functools.partial(LineProgress, stream=sys.stderr)
 
 
@@ -45,17 +45,17 @@ def parse_source(text: str) -> tuple[Path, Path]:
 
 
 def describe(
-    out: Path, sources: list[tuple[Path, Path]], num_steps: int, initial: Path | None
+    out: Path,
+    sources: list[tuple[Path, Path]],
+    num_steps: int,
+    initial: Path | None,
+    controls_from: Path | None = None,
 ) -> MaskedStageConfig:
-    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length and beginning.
+    """Describe the stage: all of ``gamegen_o.tiny`` but its data, length, beginning and short texts.
 
-    Words are held against controls as there where a dynamics that is told them is begun with, and all
-    recordings have the same.
+    With ``controls_from``, words of doing are held against what that dynamics hears of the held controls.
     """
     base = tiny(out).base
-    heard = initial is not None and model_kind(initial) == FlowDynamics.kind
-    controls = [Dataset(data).info.controls for data, _ in sources]
-    alike = all(one == controls[0] for one in controls)
     optim = replace(base.loop.optim, decay_steps=num_steps // 3)
     return replace(
         base,
@@ -64,7 +64,10 @@ def describe(
         tokenizers=tuple(tokenizer for _, tokenizer in sources),
         loop=replace(base.loop, num_steps=num_steps, optim=optim),
         initial=initial,
-        spoken_weight=SPOKEN_WEIGHT if heard and alike else 0.0,
+        model=replace(base.model, spoken_words=controls_from is not None),
+        controls_from=controls_from,
+        spoken_weight=SPOKEN_WEIGHT if controls_from else 0.0,
+        field_dropout=FIELD_DROPOUT,
     )
 
 
@@ -108,9 +111,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("sources", nargs="+", metavar="RECORDINGS=TOKENIZER")
     parser.add_argument("--initial", type=Path, help="model folder of the base to go on from")
+    parser.add_argument(
+        "--controls-from", type=Path, help="dynamics of the same game, to whose hearing words are pulled"
+    )
     parser.add_argument("--steps", type=int, default=1500)
     given = parser.parse_args()
-    config = describe(given.out, [parse_source(text) for text in given.sources], given.steps, given.initial)
+    sources = [parse_source(text) for text in given.sources]
+    config = describe(given.out, sources, given.steps, given.initial, given.controls_from)
     train_base(config, PROGRESS)
     print("\n".join(f"the world is {folder}" for folder in build_worlds(config, given.out)))
 

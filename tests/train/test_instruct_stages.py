@@ -281,7 +281,8 @@ def test_words_of_doing_are_pulled_to_what_the_held_controls_say(root: Path, tmp
     model = replace(base_model(), modulation="own", spoken_words=True)
     flow = flow_like(model, CONTROLS)
     flow.save(tmp_path / "flow")
-    config = masked_config(root, model=model, initial=tmp_path / "flow", spoken_weight=1.0, text_dropout=0.0)
+    config = masked_config(root, model=model, controls_from=tmp_path / "flow", spoken_weight=1.0)
+    config = replace(config, text_dropout=0.0)
     stage = masked.MaskedStage(config)
     assert stage.control is not None
     dynamics = cast("MaskedDynamics", stage.networks["dynamics"])
@@ -301,13 +302,18 @@ def test_words_of_doing_are_pulled_to_what_the_held_controls_say(root: Path, tmp
     assert all(parameter.grad is None for parameter in stage.control.parameters())
     with pytest.raises(ConfigError, match=r"asks for model.spoken_words \(now False\)"):
         replace(config, model=base_model())
-    made = masked.main(replace(config, run=tmp_path / "base"))
-    with pytest.raises(ConfigError, match="is told no controls"):
-        masked.MaskedStage(replace(config, initial=made))
+    plain = masked_config(root, run=tmp_path / "plain", model=replace(base_model(), modulation="own"))
+    later = masked.MaskedStage(replace(config, initial=masked.main(plain))).networks["dynamics"]
+    kept = load_file(tmp_path / "plain" / "dynamics" / "model.safetensors")
+    assert all(torch.equal(value, later.state_dict()[name]) for name, value in kept.items())
+    wide = flow_like(replace(model, width=32), CONTROLS)
+    wide.save(tmp_path / "wide")
+    with pytest.raises(ConfigError, match="has width 32, the network 16"):
+        masked.MaskedStage(replace(config, controls_from=tmp_path / "wide"))
     narrow = flow_like(model, replace(CONTROLS, keys=CONTROLS.keys[:1], bindings={}))
     narrow.save(tmp_path / "narrow")
-    with pytest.raises(ConfigError, match="has 6 control numbers, the initial dynamics is told 3"):
-        masked.MaskedStage(replace(config, initial=tmp_path / "narrow"))
+    with pytest.raises(ConfigError, match=r"has 6 control numbers, .*narrow is told 3"):
+        masked.MaskedStage(replace(config, controls_from=tmp_path / "narrow"))
 
 
 def test_previews_show_true_and_made_clips(root: Path) -> None:

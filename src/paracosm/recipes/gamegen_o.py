@@ -45,7 +45,7 @@ SMALL_CLIPS: Mapping[str, float] = {
 teach words and keys, and frames that have a level each teach it more often. At a mean of 0, all frames alike,
 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
 SPOKEN_WEIGHT = 0.3
-"""Of what pulls words towards the controls that were held, in base and branch."""
+"""Of what pulls words towards the controls that were held."""
 TINY_PLAY = InstructPlay(levels=(1.0, 0.8, 0.55, 0.3), guidance=6.0, prompt_guidance=6.0)
 """Clips obeyed more often under guidance of 6 than of 3, tried on starts of the training recordings; four
 passes pay for it. Prompts hit no more often under 6 than under 2."""
@@ -270,8 +270,7 @@ def on_finished(
         coder = replace(recipe.tokenizer, data=data)
         recipe = replace(recipe, recordings={}, base=base, branch=branch, tokenizer=coder)
     if tokenizer is not None:
-        heard = SPOKEN_WEIGHT if dynamics is not None and recipe.base.model.spoken_words else 0.0
-        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics, spoken_weight=heard)
+        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics)
         branch = replace(recipe.branch, tokenizer=tokenizer, controls_from=dynamics)
         recipe = replace(recipe, base=base, branch=branch, finished_tokenizer=tokenizer)
     return recipe

@@ -40,8 +40,8 @@ def begin_with(
         model: changed in place.
         folder: of a model of the same kind.
         may_differ: values of the config that may be others than the folder's.
-        anew: weights that keep their first values where those of the folder have another shape, because such
-            a value differs.
+        anew: weights that keep their first values where the folder has none, or those of another shape,
+            because such a value differs.
 
     Raises:
         ConfigError: when the folder holds a model of other sizes.
@@ -54,7 +54,7 @@ def begin_with(
             "choose weights of the same sizes"
         )
     own, given = model.state_dict(), initial.state_dict()
-    kept = [name for name in anew if given[name].shape != own[name].shape]
+    kept = [name for name in anew if name not in given or given[name].shape != own[name].shape]
     if kept:
         logger.info("begins with %s, but anew in %s", folder, ", ".join(kept))
     model.load_state_dict(given | {name: own[name] for name in kept})

@@ -119,8 +119,10 @@ class MaskedStageConfig:
     apart_share: float = 0.0
     """share of clips whose frames have a noise level each, not one for all"""
     spoken_weight: float = 0.0
-    """weight of how far words lie from the controls that were held, as the initial dynamics hears them: what
-    they tell of doing acts as controls do; asks for model.spoken_words"""
+    """weight of how far words lie from the controls that were held, as controls_from hears them: what they
+    tell of doing acts as controls do; asks for model.spoken_words"""
+    controls_from: Path | None = None
+    """dynamics folder that is told controls, of the same width"""
     preview_levels: tuple[float, ...] = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
     """noise levels of the passes in previews"""
 
@@ -146,12 +148,12 @@ class MaskedStageConfig:
                 f"{', '.join(names)} {shares} must lie in [0, 1], "
                 f"and most_given {self.most_given} be 1 or more"
             )
-        heard = self.initial is not None and self.model.spoken_words
+        heard = self.controls_from is not None and self.model.spoken_words
         if self.spoken_weight < 0 or (self.spoken_weight and not heard):
             raise ConfigError(
                 f"spoken_weight {self.spoken_weight} asks for model.spoken_words (now "
-                f"{self.model.spoken_words}) and for an initial dynamics that is told controls (now "
-                f"{self.initial}); use 0 without them"
+                f"{self.model.spoken_words}) and for controls_from (now {self.controls_from}); "
+                "use 0 without them"
             )
 
 
@@ -173,15 +175,15 @@ class MaskedStage:
         self.config = config
         with first_weights(config.loop.seed, "dynamics"):
             dynamics = MaskedDynamics(config.model)
-        control: ControlEmbedding | None = None
         if config.initial is not None and model_kind(config.initial) == FlowDynamics.kind:
-            before = FlowDynamics.load(config.initial)
-            dynamics.begin_from(before)
-            if config.spoken_weight:
-                control = before.control.requires_grad_(False).to(config.loop.device)
+            dynamics.begin_from(FlowDynamics.load(config.initial))
         elif config.initial is not None:
-            begin_with(dynamics, config.initial)
-        self.control = control
+            anew = tuple(name for name in dynamics.state_dict() if name.startswith("spoken."))
+            begin_with(dynamics, config.initial, ("spoken_words",) if anew else (), anew)
+        self.control: ControlEmbedding | None = None
+        if config.spoken_weight and config.controls_from is not None:
+            heard = FlowDynamics.load(config.controls_from).control
+            self.control = heard.requires_grad_(False).to(config.loop.device)
         self.networks: dict[str, nn.Module] = {"dynamics": dynamics}
         self.blocks: Sequence[nn.Module] = tuple(dynamics.blocks)
         key = text_key(config.encoder, config.text_source, config.text_frames)
@@ -199,8 +201,8 @@ class MaskedStage:
         ]
         self.tokenizer = TokenizerVAE.load(config.tokenizers[0])
         check_told(self.sets, config.model)
-        if config.spoken_weight:
-            self._check_heard()
+        if self.control is not None:
+            self._check_heard(self.control)
 
     def batch(self, step: int, part: int, kind: tuple[int, int] | None = None, count: int = 0) -> MaskedBatch:
         """Draw the clips of a step.
@@ -283,19 +285,20 @@ class MaskedStage:
         clips = [to_frames(self.tokenizer.decode(part.cpu())[0]).numpy()[:, ::2] for part in rows]
         return contact_sheet([clip[i] for i in range(PREVIEW_CLIPS) for clip in clips], scale=2)
 
-    def _check_heard(self) -> None:
-        """Refuse an initial dynamics whose controls are not those of every recording."""
-        if self.control is None:
+    def _check_heard(self, control: ControlEmbedding) -> None:
+        """Refuse a dynamics whose controls are not those of every recording, or that is of another width."""
+        heard, width = control.scale.shape[0], control.null.shape[0]
+        if width != self.config.model.width:
             raise ConfigError(
-                f"{self.config.initial} is told no controls, so words cannot be held against them; set "
-                "spoken_weight to 0, or begin with a dynamics that is"
+                f"{self.config.controls_from} has width {width}, the network {self.config.model.width}; "
+                "words can be held only against a dynamics of its own width"
             )
-        heard = self.control.scale.shape[0]
         for told in self.sets:
             if told.info.controls.width != heard:
                 raise ConfigError(
-                    f"{told.data} has {told.info.controls.width} control numbers, the initial dynamics is "
-                    f"told {heard}; set spoken_weight to 0 for recordings of another game"
+                    f"{told.data} has {told.info.controls.width} control numbers, "
+                    f"{self.config.controls_from} is told {heard}; set spoken_weight to 0 for recordings "
+                    "of another game"
                 )
 
     def _draw_kind(self, draws: np.random.Generator) -> tuple[int, int]:

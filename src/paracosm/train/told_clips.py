@@ -114,8 +114,9 @@ class ToldClips:
                 for number in np.unique(rows):
                     found.setdefault((field, int(number)), []).append(before + np.flatnonzero(rows == number))
             before += places
-        events = {key: rows for key, rows in found.items() if self.texts.texts[key[1]] not in ("", UNCHANGED)}
-        return [np.concatenate(events[key]) for key in sorted(events)]
+        quiet = ("", UNCHANGED)
+        events = [key for key in sorted(found) if key[1] >= 0 and self.texts.texts[key[1]] not in quiet]
+        return [np.concatenate(found[key]) for key in events]
 
     def latents(self, places: Places, frames: int, stride: int = 1) -> Latents:
         """Cut latents (b, t, z, h, w), every ``stride``-th frame."""

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from paracosm.core.progress import LineProgress
 from paracosm.core.world_spec import PlayDefaults, load_spec
-from paracosm.evaluate.suite import SuiteConfig
 from paracosm.recipes.street import Street, build
 from paracosm.recipes.students import Chain, ChainKind, chain, run_chain
 from paracosm.zoo import bundled_worlds
@@ -30,9 +29,11 @@ from .few_steps import (
     TWO_MINUTES,
     Player,
     Portion,
+    add_case_options,
     as_markdown,
     evenly,
     measure,
+    read_cases,
     slug,
     write_table,
 )
@@ -154,7 +155,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=300, help="of each stage, for init and guided")
     parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=list(PORTIONS))
-    parser.add_argument("--workers", type=int, default=2)
+    add_case_options(parser)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     student = given.student or given.recipe
@@ -170,7 +171,7 @@ def main() -> None:
         players,
         [portion for name, portion in PORTIONS.items() if name in given.only],
         setting.out / "measured",
-        base=SuiteConfig(world="", workers=given.workers),
+        base=read_cases(given),
         against=players[0].name,
     )
     write_table(

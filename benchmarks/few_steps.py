@@ -8,6 +8,8 @@ All are measured by the evaluation's own parts on the cases that ship: short run
 minutes of free play, the time of a frame. What is measured stays measured; with ``--against`` every figure
 stands beside its paired difference to that row. ``--only short`` leaves minutes and times out; ``--kernel``
 names rows whose distances of 1,024 clips are measured too, which takes as long as all the rest of a row.
+``--data`` measures on recordings of your own in place of those cases: that is where to choose among settings,
+so that the cases that ship judge one of them only.
 """
 
 from __future__ import annotations
@@ -241,6 +243,25 @@ def write_table(rows: Mapping[str, Row], file: Path, command: str) -> None:
     )
 
 
+def add_case_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command measure on recordings in place of the cases that ship."""
+    parser.add_argument("--workers", type=int, default=2, help="processes that play")
+    parser.add_argument("--data", type=Path, help="recordings to play by; the cases that ship without it")
+    parser.add_argument("--reference", type=Path, help="recordings of the game's band; needed with --data")
+    parser.add_argument("--reader", type=Path, help="inverse dynamics; that of the cases without it")
+
+
+def read_cases(given: argparse.Namespace) -> SuiteConfig:
+    """Return what :func:`add_case_options` was given, for :func:`measure`."""
+    return SuiteConfig(
+        world="",
+        workers=given.workers,
+        data=given.data,
+        reference=given.reference,
+        reader=given.reader,
+    )
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(
@@ -251,14 +272,14 @@ def main() -> None:
     parser.add_argument("--against", default="")
     parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=list(PORTIONS))
     parser.add_argument("--kernel", nargs="*", default=[], metavar="ROW", help='e.g. "student x 1"')
-    parser.add_argument("--workers", type=int, default=2)
+    add_case_options(parser)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rows = measure(
         [player for text in given.players for player in parse_players(text)],
         [portion for name, portion in PORTIONS.items() if name in given.only],
         given.out,
-        base=SuiteConfig(world="", workers=given.workers),
+        base=read_cases(given),
         against=given.against,
         kernel=given.kernel,
     )

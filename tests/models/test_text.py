@@ -1,13 +1,17 @@
 """Words become token states; opposites stay apart, fields stay apart, and what is too long is refused."""
 
 import importlib.util
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from paracosm.core.errors import ConfigError, MissingPackageError
-from paracosm.models.text import HashedWords, MiniLM, TextProjector, collate, make_encoder
+from paracosm.models.text import HashedWords, MiniLM, TextProjector, WordProjection, collate, make_encoder
+from paracosm.nn.embed import sinusoid
 
 
 def test_hashed_words_are_the_same_on_every_machine_and_differ_by_word() -> None:
@@ -34,8 +38,24 @@ def test_texts_of_a_batch_lie_side_by_side_with_field_and_place() -> None:
     assert text.keep(torch.tensor([False, True, True])).mask.sum(1).tolist() == [0, 0, 1]
 
 
-def test_the_field_and_the_order_of_words_are_told() -> None:
-    projector = TextProjector(32, 3, 16)
+def test_a_fixed_projection_learns_nothing_and_keeps_angles_where_it_is_wide_enough() -> None:
+    projector = TextProjector(32, 1, 48, "fixed")
+    assert {name for name, _ in projector.named_parameters()} == {"field", "null"}
+    (states,) = HashedWords().encode(["dark door jump"])
+    nn.init.zeros_(projector.field)
+    words = projector(collate([{0: states}], 32))[0][0, 1:] - 0.1 * sinusoid(torch.arange(3), 48)
+    cosine = functional.cosine_similarity(words[:, None], words[None], dim=-1)
+    before = torch.from_numpy(states).to(cosine)
+    assert torch.allclose(
+        cosine, functional.cosine_similarity(before[:, None], before[None], dim=-1), atol=1e-5
+    )
+    narrow = TextProjector(384, 1, 320, "fixed").state_dict()["turn"]
+    assert torch.allclose(narrow @ narrow.T, torch.eye(320), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", get_args(WordProjection))
+def test_the_field_and_the_order_of_words_are_told(kind: WordProjection) -> None:
+    projector = TextProjector(32, 3, 16, kind)
     one, two = HashedWords().encode(["dark door", "door dark"])
     texts = collate([{1: one}, {2: one}, {1: two}], 32)
     words, there = projector(texts)

@@ -31,7 +31,7 @@ from paracosm.nn.space_time import SpaceTimeBlock
 
 from .base import Model
 from .dynamics_flow import FlowDynamics, FlowHead
-from .text import TextProjector, TextTokens, WordPool
+from .text import TextProjector, TextTokens, WordPool, WordProjection
 
 MOST_FPS, MOST_SECONDS = 60.0, 20.0
 """Frame rate and length that count as 1; GameGen-X reaches 480 frames at 24 a second."""
@@ -67,6 +67,8 @@ class MaskedDynamicsConfig:
     """what a clip's words say as a whole goes into the norms too, beside cross-attention"""
     spoken_words: bool = False
     """what words say of doing stands where a dynamics is told keys: in the norms of asked frames"""
+    word_projection: WordProjection = "learnt"
+    """token states reach the width by learnt layers, or by a fixed turn that keeps words apart"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -115,7 +117,8 @@ class MaskedDynamics(Model):
         super().__init__(config)
         numbers = config.latent_channels * config.patch**2
         self.entry = ClipEntry(config)
-        self.text = TextProjector(config.text_width, len(config.fields), config.width)
+        kind = config.word_projection
+        self.text = TextProjector(config.text_width, len(config.fields), config.width, kind)
         self.spoken = WordPool(config.width, config.heads) if config.spoken_words else None
         self.blocks = make_blocks(config, config.depth)
         self.head = FlowHead(config.width, numbers)

@@ -108,7 +108,7 @@ class InstructNet(Model):
         super().__init__(config)
         base = config.base
         self.entry = ClipEntry(base)
-        self.text = TextProjector(base.text_width, len(config.fields), base.width)
+        self.text = TextProjector(base.text_width, len(config.fields), base.width, base.word_projection)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
         self.spoken = WordPool(base.width, base.heads) if base.modulation == "own" else None
         steers = config.depth if base.modulation == "shared" else 0

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from paracosm.nn.embed import sinusoid
 from paracosm.nn.norm import rms_norm
 
 EncoderName = Literal["minilm", "hashed_words"]
+WordProjection = Literal["learnt", "fixed"]
+"""How token states come to the width of a network; see :class:`TextProjector`."""
 MOST_TOKENS = 300
 """Tokens of one text, as the published model has; what is longer is refused."""
 MOST_TOKENS_AT_ONCE = 2048
@@ -225,23 +227,37 @@ class TextProjector(nn.Module):
     are brought to one size: encoders differ in theirs, and layers behind that begin at zero would take
     thousands of steps to make up for small ones.
 
+    A learnt projection may lose words: most of them are noise at first, and it learns to make them alike
+    before anything behind it has found out what they tell. A fixed one keeps words about as far from each
+    other as the encoder put them, and leaves the choice to those who read.
+
     Args:
         text_width: numbers of a state.
         num_fields: fields of a structured text.
         width: numbers of a word in the network.
+        kind: two learnt layers, or a turn drawn once, whose rows or columns are orthonormal.
     """
 
-    def __init__(self, text_width: int, num_fields: int, width: int) -> None:
+    def __init__(self, text_width: int, num_fields: int, width: int, kind: WordProjection = "learnt") -> None:
         super().__init__()
-        self.enter = nn.Linear(text_width, width)
-        self.leave = nn.Linear(width, width)
+        if kind == "fixed":
+            turn = nn.init.orthogonal_(torch.empty(width, text_width))
+            self.register_buffer("turn", turn)
+        else:
+            self.enter = nn.Linear(text_width, width)
+            self.leave = nn.Linear(width, width)
+        self.kind: WordProjection = kind
         self.field = nn.Parameter(torch.randn(num_fields, width) * 0.02)
         self.null = nn.Parameter(torch.randn(width) * 0.02)
 
     def forward(self, text: TextTokens) -> tuple[Tensor, Tensor]:
         """Return words (b, l + 1, d) and where they are, bool (b, l + 1)."""
         width = self.null.shape[0]
-        x = rms_norm(self.leave(functional.silu(self.enter(rms_norm(text.states)))))
+        x = rms_norm(text.states)
+        if self.kind == "fixed":
+            x = rms_norm(functional.linear(x, cast("Tensor", self.turn).to(x.dtype)))
+        else:
+            x = rms_norm(self.leave(functional.silu(self.enter(x))))
         x = x + self.field[text.fields] + 0.1 * sinusoid(text.places, width).to(x.dtype)
         null = self.null.to(x.dtype).expand(len(x), 1, width)
         there = torch.ones_like(text.mask[:, :1])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fact_reader, instruct_success, prompt_hits
+from benchmarks import fact_reader, instruct_success, prompt_hits, word_reach
 from benchmarks.instruct_success import (
     FULL,
     OFF,
@@ -163,6 +163,9 @@ def test_the_commands_run_on_a_small_doom(tmp_path: Path, monkeypatch: pytest.Mo
         prompt_hits, world, "--facts", facts, "--train", train, "--held-out", held_out, "--seeds", 1,
         "--json", tmp_path / "p.json",
     )  # fmt: skip
+    call(word_reach, world, "--json", tmp_path / "w.json")
+    heard = read_report(tmp_path / "w.json").figures
+    assert {name.partition(".")[2] for name in heard} == {"keys", "theme", "turn"}
     figures = read_report(tmp_path / "s.json").figures
     assert {name.partition(".")[0] for name in figures} == {"full", "branch_off", "words_alone", "joined"}
     assert figures["full.instruct.sr_c.clip"].n == 4

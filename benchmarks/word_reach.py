@@ -92,9 +92,9 @@ class Listener:
     def answer(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Return the clean latents foreseen from each noise, and the words as they enter, (l, d)."""
         text = self.tokens(prompt)
-        words, _ = self.base.text(text)
         levels = torch.ones(self.noise.shape[:2])
-        return self.base(self.noise, levels, text, self.conditions), words[0, 1:]
+        words = self.base.text(text).states[0, 1:]
+        return self.base(self.noise, levels, text, self.conditions), words
 
 
 def measure(listener: Answers, prompts: Sequence[Prompt], seed: int = 0) -> dict[str, Figure]:

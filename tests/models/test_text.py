@@ -1,6 +1,7 @@
 """Words become token states; opposites stay apart, fields stay apart, and what is too long is refused."""
 
 import importlib.util
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -10,7 +11,18 @@ from torch import nn
 from torch.nn import functional
 
 from paracosm.core.errors import ConfigError, MissingPackageError
-from paracosm.models.text import HashedWords, MiniLM, TextProjector, WordProjection, collate, make_encoder
+from paracosm.models.text import (
+    FieldPool,
+    HashedWords,
+    MiniLM,
+    TextProjector,
+    WordPool,
+    Words,
+    WordsKind,
+    collate,
+    make_encoder,
+    make_pool,
+)
 from paracosm.nn.embed import sinusoid
 
 
@@ -39,33 +51,49 @@ def test_texts_of_a_batch_lie_side_by_side_with_field_and_place() -> None:
 
 
 def test_a_fixed_projection_learns_nothing_and_keeps_angles_where_it_is_wide_enough() -> None:
-    projector = TextProjector(32, 1, 48, "fixed")
+    projector = TextProjector(32, 1, 48, "kept")
     assert {name for name, _ in projector.named_parameters()} == {"field", "null"}
     (states,) = HashedWords().encode(["dark door jump"])
     nn.init.zeros_(projector.field)
-    words = projector(collate([{0: states}], 32))[0][0, 1:] - 0.1 * sinusoid(torch.arange(3), 48)
+    words = projector(collate([{0: states}], 32)).states[0, 1:] - 0.1 * sinusoid(torch.arange(3), 48)
     cosine = functional.cosine_similarity(words[:, None], words[None], dim=-1)
     before = torch.from_numpy(states).to(cosine)
     assert torch.allclose(
         cosine, functional.cosine_similarity(before[:, None], before[None], dim=-1), atol=1e-5
     )
-    narrow = TextProjector(384, 1, 320, "fixed").state_dict()["turn"]
+    narrow = TextProjector(384, 1, 320, "kept").state_dict()["turn"]
     assert torch.allclose(narrow @ narrow.T, torch.eye(320), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", get_args(WordProjection))
-def test_the_field_and_the_order_of_words_are_told(kind: WordProjection) -> None:
+@pytest.mark.parametrize("kind", get_args(WordsKind))
+def test_the_field_and_the_order_of_words_are_told(kind: WordsKind) -> None:
     projector = TextProjector(32, 3, 16, kind)
     one, two = HashedWords().encode(["dark door", "door dark"])
     texts = collate([{1: one}, {2: one}, {1: two}], 32)
-    words, there = projector(texts)
+    told = projector(texts)
+    words, there = told.states, told.mask
+    assert told.fields.tolist() == [[-1, 1, 1], [-1, 2, 2], [-1, 1, 1]]
     assert words.shape == (3, 3, 16)
     assert bool(there.all())
     assert not torch.allclose(words[0], words[1])
     assert not torch.allclose(words[0, [2, 1]], words[2, 1:])
-    nothing, there = projector(collate([{}], 32))
-    assert there.tolist() == [[True, False]]
-    assert torch.equal(nothing[0, 0], projector.null)
+    nothing = projector(collate([{}], 32))
+    assert nothing.mask.tolist() == [[True, False]]
+    assert torch.equal(nothing.states[0, 0], projector.null)
+
+
+def test_a_field_pool_reads_the_mean_of_each_field() -> None:
+    pool = FieldPool(2, 3)
+    nn.init.eye_(pool.leave.weight)
+    words = Words(
+        states=torch.tensor([[[9.0, 9.0], [1.0, 3.0], [3.0, 5.0], [7.0, 8.0]]]),
+        mask=torch.tensor([[True, True, True, False]]),
+        fields=torch.tensor([[-1, 0, 0, 1]]),
+    )
+    assert pool(words).tolist() == [[2.0, 4.0]]
+    assert pool(replace(words, fields=torch.tensor([[-1, 1, 1, 0]]))).tolist() == [[0.0, 0.0]]
+    assert isinstance(make_pool("kept", 8, 2, 3), FieldPool)
+    assert isinstance(make_pool("learnt", 8, 2, 3), WordPool)
 
 
 def test_minilm_tells_opposites_apart_by_its_tokens() -> None:

@@ -31,7 +31,7 @@ from paracosm.nn.space_time import SpaceTimeBlock
 
 from .base import Model
 from .dynamics_flow import FlowDynamics, FlowHead
-from .text import TextProjector, TextTokens, WordPool, WordProjection
+from .text import TextProjector, TextTokens, Words, WordsKind, make_pool
 
 MOST_FPS, MOST_SECONDS = 60.0, 20.0
 """Frame rate and length that count as 1; GameGen-X reaches 480 frames at 24 a second."""
@@ -67,8 +67,8 @@ class MaskedDynamicsConfig:
     """what a clip's words say as a whole goes into the norms too, beside cross-attention"""
     spoken_words: bool = False
     """what words say of doing stands where a dynamics is told keys: in the norms of asked frames"""
-    word_projection: WordProjection = "learnt"
-    """token states reach the width by learnt layers, or by a fixed turn that keeps words apart"""
+    words: WordsKind = "learnt"
+    """how token states reach width and norms: by learnt layers, or kept apart as the encoder has them"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -116,10 +116,9 @@ class MaskedDynamics(Model):
     def __init__(self, config: MaskedDynamicsConfig) -> None:
         super().__init__(config)
         numbers = config.latent_channels * config.patch**2
-        self.entry = ClipEntry(config)
-        kind = config.word_projection
-        self.text = TextProjector(config.text_width, len(config.fields), config.width, kind)
-        self.spoken = WordPool(config.width, config.heads) if config.spoken_words else None
+        self.entry = ClipEntry(config, config.fields)
+        self.text = TextProjector(config.text_width, len(config.fields), config.width, config.words)
+        self.spoken = make_pool(*pool_sizes(config, config.fields)) if config.spoken_words else None
         self.blocks = make_blocks(config, config.depth)
         self.head = FlowHead(config.width, numbers)
 
@@ -143,10 +142,10 @@ class MaskedDynamics(Model):
         Raises:
             ConfigError: for a grid that patches do not divide.
         """
-        words, mask = self.text(text)
-        x, vectors, condition, table = self._enter(noisy, levels, conditions, (words, mask))
+        words = self.text(text)
+        x, vectors, condition, table = self._enter(noisy, levels, conditions, words)
         for i, block in enumerate(self.blocks):
-            x = block(x, vectors, words, mask, table)
+            x = block(x, vectors, words.states, words.mask, table)
             injection = None if injected is None else injected[i]
             if injection is not None:
                 x = injection.into(x)
@@ -167,7 +166,7 @@ class MaskedDynamics(Model):
         """
         if self.spoken is None:
             raise ConfigError("words stand nowhere for controls; set spoken_words")
-        return self.spoken(*self.text(text))
+        return self.spoken(self.text(text))
 
     def begin_from(self, dynamics: FlowDynamics) -> None:
         """Take the weights of a dynamics that is told controls, under controls unknown.
@@ -185,11 +184,11 @@ class MaskedDynamics(Model):
         self.head.load_state_dict(dynamics.head.state_dict())
 
     def _enter(
-        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, words: tuple[Tensor, Tensor]
+        self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, words: Words
     ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor, Tensor, Table]:
         more = None
         if self.spoken is not None:
-            more = self.spoken(*words)[:, None] * (levels > 0)[..., None]
+            more = self.spoken(words)[:, None] * (levels > 0)[..., None]
         return self.entry(noisy, levels, conditions, words, more)
 
     def _leave(self, x: Tensor, condition: Tensor, rows: int) -> Latents:
@@ -201,16 +200,17 @@ class ClipEntry(nn.Module):
 
     Args:
         config: sizes.
+        fields: of the texts that are read; a branch has fields of its own.
     """
 
-    def __init__(self, config: MaskedDynamicsConfig) -> None:
+    def __init__(self, config: MaskedDynamicsConfig, fields: tuple[str, ...]) -> None:
         super().__init__()
         self.patch, self.width, self.head_width = config.patch, config.width, config.width // config.heads
         self.enter = nn.Linear(config.latent_channels * config.patch**2, config.width)
         self.place_gain = nn.Parameter(torch.ones(config.width))
         self.level = NumberEmbedding(config.width)
         self.conditions = nn.ModuleList(NumberEmbedding(config.width) for _ in CONDITIONS)
-        self.words = WordPool(config.width, config.heads) if config.pooled_words else None
+        self.words = make_pool(*pool_sizes(config, fields)) if config.pooled_words else None
         self.modulation = Modulation(config.width, NUM_VECTORS) if config.modulation == "shared" else None
 
     def forward(
@@ -218,7 +218,7 @@ class ClipEntry(nn.Module):
         noisy: Latents,
         levels: NoiseLevels,
         conditions: Tensor,
-        words: tuple[Tensor, Tensor],
+        words: Words,
         more: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor, Tensor, Table]:
         """Enter a clip.
@@ -227,7 +227,7 @@ class ClipEntry(nn.Module):
             noisy: as for the dynamics, like ``levels`` and ``conditions``.
             levels: see ``noisy``.
             conditions: see ``noisy``.
-            words: (b, l, d) and which are there, (b, l).
+            words: of each clip.
             more: what else each frame is told, (b, t, d).
 
         Returns:
@@ -247,7 +247,7 @@ class ClipEntry(nn.Module):
         for embed, number in zip(self.conditions, conditions.unbind(1), strict=True):
             condition = condition + embed(number)[:, None]
         if self.words is not None:
-            condition = condition + self.words(*words)[:, None]
+            condition = condition + self.words(words)[:, None]
         if more is not None:
             condition = condition + more
         table = clip_table(noisy.shape[1], rows, columns, self.head_width, noisy.device)
@@ -268,6 +268,11 @@ class ClipEntry(nn.Module):
         fixed = grid_places(rows, columns, self.width, dynamics.place.device)
         with torch.no_grad():
             self.place_gain.copy_((fixed * dynamics.place).sum(0) / fixed.square().sum(0).clamp_min(1e-6))
+
+
+def pool_sizes(config: MaskedDynamicsConfig, fields: tuple[str, ...]) -> tuple[WordsKind, int, int, int]:
+    """What ``make_pool`` is given by a network of this config that reads these fields."""
+    return config.words, config.width, config.heads, len(fields)
 
 
 def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:

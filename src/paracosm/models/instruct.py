@@ -32,8 +32,9 @@ from .dynamics_masked import (
     MaskedDynamicsConfig,
     begin_blocks,
     make_blocks,
+    pool_sizes,
 )
-from .text import TextProjector, TextTokens, WordPool
+from .text import TextProjector, TextTokens, make_pool
 
 GAIN_RATE = 10.0
 """How much faster than other weights the gains of ``Leave`` move: they lead from 0 to about 1."""
@@ -107,10 +108,10 @@ class InstructNet(Model):
     def __init__(self, config: InstructConfig) -> None:
         super().__init__(config)
         base = config.base
-        self.entry = ClipEntry(base)
-        self.text = TextProjector(base.text_width, len(config.fields), base.width, base.word_projection)
+        self.entry = ClipEntry(base, config.fields)
+        self.text = TextProjector(base.text_width, len(config.fields), base.width, base.words)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
-        self.spoken = WordPool(base.width, base.heads) if base.modulation == "own" else None
+        self.spoken = make_pool(*pool_sizes(base, config.fields)) if base.modulation == "own" else None
         steers = config.depth if base.modulation == "shared" else 0
         self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(steers))
         self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
@@ -123,14 +124,14 @@ class InstructNet(Model):
         self, noisy: Latents, levels: NoiseLevels, conditions: Tensor, told: Instructions
     ) -> list[Injection | None]:
         """Return what each block of the base gets, or None; arguments as for the base."""
-        words, mask = self.text(told.text)
+        words = self.text(told.text)
         steered = self.control(told.controls, told.known)
         own = self.spoken is not None
         if self.spoken is not None:
             # what keys do not tell of a new frame, words do, by the same way
             silent = (levels > 0) & ~told.known
-            steered = steered + self.spoken(words, mask)[:, None] * silent[..., None].to(steered.dtype)
-        x, vectors, _, table = self.entry(noisy, levels, conditions, (words, mask), steered if own else None)
+            steered = steered + self.spoken(words)[:, None] * silent[..., None].to(steered.dtype)
+        x, vectors, _, table = self.entry(noisy, levels, conditions, words, steered if own else None)
         guide = self.guide(to_patches(told.guide, self.config.base.patch))
         x = x + guide * told.guided[..., None, None].to(guide.dtype)
         share = self.config.base.depth // self.config.depth
@@ -140,7 +141,7 @@ class InstructNet(Model):
                 shift, scale = self.steer[i](steered)
                 # gamma (x - mu) / sigma + beta, as a residual: keys that say nothing leave the tokens alone
                 x = x + rms_norm(x) * scale + shift
-            x = block(x, vectors, words, mask, table)
+            x = block(x, vectors, words.states, words.mask, table)
             injected[(i + 1) * share - 1] = leave(x)
         return injected
 
@@ -156,7 +157,7 @@ class InstructNet(Model):
         """
         if self.spoken is None:
             raise ConfigError('words reach no norms: misheard needs a base with modulation "own"')
-        return self.control.misheard(self.spoken(*self.text(told.text)), told.controls, new)
+        return self.control.misheard(self.spoken(self.text(told.text)), told.controls, new)
 
     def begin_from(self, base: MaskedDynamics) -> None:
         """Take the base's entry, blocks and reading of words as the first weights; what is added stays zero.

@@ -29,8 +29,10 @@ from paracosm.nn.embed import sinusoid
 from paracosm.nn.norm import rms_norm
 
 EncoderName = Literal["minilm", "hashed_words"]
-WordProjection = Literal["learnt", "fixed"]
-"""How token states come to the width of a network; see :class:`TextProjector`."""
+WordsKind = Literal["learnt", "kept"]
+"""How token states come to a network's width and to its norms: by learnt layers and a learnt question
+(:class:`WordPool`), or by a fixed turn that keeps words apart and the mean of each field
+(:class:`FieldPool`)."""
 MOST_TOKENS = 300
 """Tokens of one text, as the published model has; what is longer is refused."""
 MOST_TOKENS_AT_ONCE = 2048
@@ -220,6 +222,21 @@ def collate(texts: Sequence[Mapping[int, np.ndarray]], width: int) -> TextTokens
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """Words of a batch in the width of a network; the first is the learnt one that is always there.
+
+    Attributes:
+        states: (b, l, d).
+        mask: bool (b, l), True where there is a word.
+        fields: int64 (b, l), number of the field of each; -1 for the learnt word.
+    """
+
+    states: Tensor
+    mask: Tensor
+    fields: Tensor
+
+
 class TextProjector(nn.Module):
     """Token states to the width of a network, with their field and place; one learnt word is always there.
 
@@ -235,33 +252,36 @@ class TextProjector(nn.Module):
         text_width: numbers of a state.
         num_fields: fields of a structured text.
         width: numbers of a word in the network.
-        kind: two learnt layers, or a turn drawn once, whose rows or columns are orthonormal.
+        kind: "learnt", two layers, or "kept", a turn drawn once whose rows or columns are orthonormal.
     """
 
-    def __init__(self, text_width: int, num_fields: int, width: int, kind: WordProjection = "learnt") -> None:
+    def __init__(self, text_width: int, num_fields: int, width: int, kind: WordsKind = "learnt") -> None:
         super().__init__()
-        if kind == "fixed":
-            turn = nn.init.orthogonal_(torch.empty(width, text_width))
-            self.register_buffer("turn", turn)
+        self.kind: WordsKind = kind
+        if kind == "kept":
+            self.register_buffer("turn", nn.init.orthogonal_(torch.empty(width, text_width)))
         else:
             self.enter = nn.Linear(text_width, width)
             self.leave = nn.Linear(width, width)
-        self.kind: WordProjection = kind
         self.field = nn.Parameter(torch.randn(num_fields, width) * 0.02)
         self.null = nn.Parameter(torch.randn(width) * 0.02)
 
-    def forward(self, text: TextTokens) -> tuple[Tensor, Tensor]:
-        """Return words (b, l + 1, d) and where they are, bool (b, l + 1)."""
+    def forward(self, text: TextTokens) -> Words:
+        """Return the words of a batch, (b, l + 1, d)."""
         width = self.null.shape[0]
         x = rms_norm(text.states)
-        if self.kind == "fixed":
+        if self.kind == "kept":
             x = rms_norm(functional.linear(x, cast("Tensor", self.turn).to(x.dtype)))
         else:
             x = rms_norm(self.leave(functional.silu(self.enter(x))))
         x = x + self.field[text.fields] + 0.1 * sinusoid(text.places, width).to(x.dtype)
         null = self.null.to(x.dtype).expand(len(x), 1, width)
         there = torch.ones_like(text.mask[:, :1])
-        return torch.cat([null, x], 1), torch.cat([there, text.mask], 1)
+        return Words(
+            states=torch.cat([null, x], 1),
+            mask=torch.cat([there, text.mask], 1),
+            fields=functional.pad(text.fields, (1, 0), value=-1),
+        )
 
 
 class WordPool(nn.Module):
@@ -285,14 +305,45 @@ class WordPool(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Read words (b, l, d), of which ``mask`` (b, l) are there, into (b, d)."""
+    def forward(self, words: Words) -> Tensor:
+        """Read words into (b, d)."""
         heads = len(self.question)
-        keys, values = rearrange(self.tell(words), "b l (two n k) -> two b n l k", two=2, n=heads)
+        keys, values = rearrange(self.tell(words.states), "b l (two n k) -> two b n l k", two=2, n=heads)
         scores = (rms_norm(keys) * rms_norm(self.question)[:, None]).sum(-1)
-        weights = scores.float().masked_fill(~mask[:, None], -torch.inf).softmax(-1)
+        weights = scores.float().masked_fill(~words.mask[:, None], -torch.inf).softmax(-1)
         read = (weights.to(values.dtype)[..., None] * values).sum(2)
         return self.leave(functional.silu(read.flatten(1)))
+
+
+class FieldPool(nn.Module):
+    """As :class:`WordPool`, but each field is read as the mean of its words, and nothing need be looked for.
+
+    A question must find the word that tells before it can learn what it tells; of a mean each word is a part
+    from the first step on. The field that a word stands in says already what kind of thing it tells of.
+
+    Args:
+        width: numbers of a word and of the vector.
+        num_fields: fields of a structured text.
+    """
+
+    def __init__(self, width: int, num_fields: int) -> None:
+        super().__init__()
+        self.leave = nn.Linear(num_fields * width, width)
+        self.num_fields = num_fields
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, words: Words) -> Tensor:
+        """Read words into (b, d); a field of which nothing is said counts as zeros."""
+        of_field = words.fields[..., None] == torch.arange(self.num_fields, device=words.fields.device)
+        share = (of_field & words.mask[..., None]).to(words.states.dtype)
+        share = share / share.sum(1, keepdim=True).clamp_min(1)
+        return self.leave(rearrange(torch.einsum("blf,bld->bfd", share, words.states), "b f d -> b (f d)"))
+
+
+def make_pool(kind: WordsKind, width: int, heads: int, num_fields: int) -> WordPool | FieldPool:
+    """Make what reads the words of this kind of projection into one vector."""
+    return FieldPool(width, num_fields) if kind == "kept" else WordPool(width, heads)
 
 
 def _word(word: str, width: int) -> np.ndarray:

@@ -20,12 +20,14 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-Kind = Literal["joint", "alternating", "own norms"]
-"""Ways in which blocks attend; "own norms" also makes its own modulation, and reads words into it."""
+Kind = Literal["joint", "alternating", "own norms", "kept words"]
+"""Ways in which blocks attend; "own norms" also makes its own modulation, and reads words into it;
+"kept words" reads them there field by field."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
+    own = kind in ("own norms", "kept words")
     return MaskedDynamicsConfig(
         latent_channels=4,
         patch=2,
@@ -36,9 +38,10 @@ def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
         attention="alternating" if kind == "alternating" else "joint",
         text_width=ENCODER.width,
         fields=GEN,
-        modulation="own" if kind == "own norms" else "shared",
-        pooled_words=kind == "own norms",
-        spoken_words=kind == "own norms",
+        modulation="own" if own else "shared",
+        pooled_words=own,
+        spoken_words=own,
+        words="kept" if kind == "kept words" else "learnt",
     )
 
 

@@ -78,6 +78,18 @@ def test_the_branch_begins_with_the_base_blocks_of_its_own_kind() -> None:
         net.begin_from(base("joint"))
 
 
+def test_a_branch_reads_kept_words_as_the_base_does_in_the_fields_that_both_have() -> None:
+    frozen, net = base("kept words"), branch("kept words")
+    before = net.entry.words.leave.weight.clone()  # pyright: ignore
+    net.begin_from(frozen)
+    own, given = net.entry.words.leave, frozen.entry.words.leave  # pyright: ignore
+    assert torch.equal(own.weight[:, :32], given.weight[:, :32])
+    assert torch.equal(own.weight[:, 32:], before[:, 32:])
+    assert torch.equal(own.bias, given.bias)
+    assert torch.equal(net.text.turn, frozen.text.turn)  # pyright: ignore
+    assert torch.equal(net.spoken.leave.weight[:, :32], frozen.spoken.leave.weight[:, :32])  # pyright: ignore
+
+
 def test_a_depth_that_does_not_divide_the_base_is_refused() -> None:
     with pytest.raises(ConfigError, match="depth 3 of the branch does not divide the base's 4 blocks"):
         replace(branch_config(), depth=3)

@@ -315,6 +315,11 @@ class WordPool(nn.Module):
         return self.leave(functional.silu(read.flatten(1)))
 
 
+MEAN_SCALE = 0.1
+"""Of the means of fields: thousands of large numbers into one layer would outshout noise level and keys within
+a few steps of Adam, each of which moves every weight by the learning rate."""
+
+
 class FieldPool(nn.Module):
     """As :class:`WordPool`, but each field is read as the mean of its words, and nothing need be looked for.
 
@@ -337,7 +342,7 @@ class FieldPool(nn.Module):
         """Read words into (b, d); a field of which nothing is said counts as zeros."""
         of_field = words.fields[..., None] == torch.arange(self.num_fields, device=words.fields.device)
         share = (of_field & words.mask[..., None]).to(words.states.dtype)
-        share = share / share.sum(1, keepdim=True).clamp_min(1)
+        share = MEAN_SCALE * share / share.sum(1, keepdim=True).clamp_min(1)
         return self.leave(rearrange(torch.einsum("blf,bld->bfd", share, words.states), "b f d -> b (f d)"))
 
 

@@ -316,7 +316,7 @@ class WordPool(nn.Module):
 
 
 MEAN_SCALE = 0.1
-"""Of the means of fields: thousands of large numbers into one layer would outshout noise level and keys within
+"""Of the means of fields: thousands of large numbers into one layer would outshout noise level and keys after
 a few steps of Adam, each of which moves every weight by the learning rate."""
 
 

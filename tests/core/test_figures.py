@@ -80,6 +80,24 @@ def test_the_commit_is_that_of_the_checkout_and_empty_outside_one(monkeypatch):
     assert figures.commit() == ""
 
 
+def test_figures_that_differ_change_no_code_but_prompts_do(tmp_path, monkeypatch):
+    files = ["src/figures.py", "benchmarks/speed.json", "benchmarks/speed.md", "benchmarks/prompts/a.json"]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    monkeypatch.setattr(figures, "__file__", str(tmp_path / files[0]))
+    clean = figures.commit()
+    assert len(clean) == 12
+    for name in files[1:3]:
+        (tmp_path / name).write_text("new")
+        assert figures.commit() == clean
+    (tmp_path / files[3]).write_text("new")
+    assert figures.commit() == clean + "+changes"
+
+
 def test_a_report_of_another_shape_is_refused(tmp_path):
     (tmp_path / "report.json").write_text('{"command": "x", "score": 1}')
     with pytest.raises(ConfigError, match="score: Report has no such key"):

@@ -153,18 +153,25 @@ def hardware() -> Mapping[str, str | int | float]:
     }
 
 
+NO_CODE = tuple(f":(top,exclude,glob)benchmarks/*.{kind}" for kind in ("json", "md"))
+"""Where commands of the repository leave their figures, as git names paths."""
+
+
 def count_cores() -> int:
     """Cores that this process may use: threads beyond them would wait for each other."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def commit() -> str:
-    """Return the commit of the checkout that runs, "+changes" when files differ from it; "" outside one."""
+    """Return the commit of the checkout that runs, "+changes" when code differs from it; "" outside one.
+
+    Figures under benchmarks/ may differ: a command that has just written some has changed no code.
+    """
     here = Path(__file__).resolve().parent
     head = _git(here, "rev-parse", "--short=12", "HEAD")
     if head is None or _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return ""
-    changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ":/", *NO_CODE)
     return f"{head}+changes" if changed else head
 
 

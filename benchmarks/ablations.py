@@ -137,7 +137,7 @@ def _player(setting: Setting, name: str, dynamics: Path, play: PlayDefaults = PL
 
 
 def _world(setting: Setting, name: str, dynamics: Path) -> Path:
-    return build(setting.street, setting.out / "worlds" / slug(name), dynamics, PLAY.levels)
+    return build(setting.street, setting.out / "worlds" / slug(name), dynamics, PLAY)
 
 
 def main() -> None:

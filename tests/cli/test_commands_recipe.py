@@ -141,7 +141,11 @@ def test_recipe_walks_the_street_and_export_builds_its_world_again(
     assert capsys.readouterr().out.splitlines()[-1] == "again"
     assert Path("again/world.json").read_bytes() == (world / "world.json").read_bytes()
     student = ["--dynamics", "runs/steps-tiny/dynamics/dynamics"]
-    assert main(["export", *words, "--out", "student", *student, "--levels", "1.0"]) == 0
-    assert json.loads(Path("student/world.json").read_text())["play"]["levels"] == [1.0]
+    way = ["--levels", "1.0", "--window", "3", "--sink", "1"]
+    assert main(["export", *words, "--out", "student", *student, *way]) == 0
+    played_so = json.loads(Path("student/world.json").read_text())["play"]
+    assert [played_so[name] for name in ("levels", "window", "sink")] == [[1.0], 3, 1]
+    assert main(["export", *words, *student, "--window", "999"]) == 2
+    assert "window 999" in capsys.readouterr().err
     assert main(["export", *words, "--checkpoint", *student]) == 2
     assert "each name a dynamics; give one of them" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +16,7 @@ from paracosm.cli.commands_play import play
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import ProgressMaker
 from paracosm.evaluate.suite import SuiteConfig, run_suite
+from paracosm.models.rollout import check_window
 from paracosm.recipes.street import Street, begin_with_world, build, run_street, shorten
 from paracosm.zoo import bundled_worlds
 
@@ -105,6 +106,10 @@ class ExportCommand:
     """Take this model folder as the dynamics, e.g. RUN/students/forcing/dynamics."""
     levels: tuple[float, ...] = ()
     """Noise levels of the passes of a frame, falling from 1; those of the recipe without it."""
+    window: int = -1
+    """Past frames that are kept in play, 0 for all that the network takes; -1: as the recipe says."""
+    sink: int = -1
+    """First frames that stay in the window for good; -1: as the recipe says."""
 
 
 def recipe(arguments: list[str]) -> None:
@@ -179,7 +184,15 @@ def export(arguments: list[str]) -> None:
             f"--checkpoint and --dynamics {command.dynamics} each name a dynamics; give one of them"
         )
     taken = command.dynamics or ("checkpoint" if command.checkpoint else "finished")
-    print(build(street, command.out or street.world, taken, command.levels))
+    play = street.play
+    play = replace(
+        play,
+        levels=command.levels or play.levels,
+        window=play.window if command.window < 0 else command.window,
+        sink=play.sink if command.sink < 0 else command.sink,
+    )
+    check_window(street.dynamics.model.window, play.window, play.sink)
+    print(build(street, command.out or street.world, taken, play))
 
 
 def find_street(name: str, source: str, run: Path | None, *, tiny: bool, progress: ProgressMaker) -> Street:

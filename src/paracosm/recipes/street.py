@@ -148,7 +148,7 @@ def build(
     street: Street,
     out: Path,
     dynamics: Literal["finished", "checkpoint"] | Path = "finished",
-    levels: tuple[float, ...] = (),
+    play: PlayDefaults | None = None,
 ) -> Path:
     """Build the playable world from the models as they lie in the run folder.
 
@@ -157,7 +157,7 @@ def build(
         out: folder of the world, replaced when it exists.
         dynamics: the finished model, the running average of the newest checkpoint while it is being
             trained, or the folder of another model, e.g. a student.
-        levels: noise levels of the passes of a frame; none takes those of the recipe.
+        play: how it is played; None takes that of the recipe.
 
     Raises:
         DataError: when a model or a checkpoint is not there yet.
@@ -176,7 +176,7 @@ def build(
         description=street.description,
         fps=info.fps,
         controls=info.controls,
-        play=replace(street.play, levels=levels) if levels else street.play,
+        play=play or street.play,
         game=game.world if can_open else "",
         game_config=game.config if can_open else None,
     )

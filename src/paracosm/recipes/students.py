@@ -129,14 +129,16 @@ def chain(
     longer = fields | {
         "run": run / "extend",
         "student": forcing.run / "dynamics",
-        "loop": _loop(80, 5e-5, ema=0.9, betas=(0.0, 0.99)),
+        "loop": _loop(120, 5e-5, ema=0.9, betas=(0.0, 0.99)),
+        # True first frames that stay in a short window kept Doom in its band half as long again, untrained.
+        "rollout": RolloutConfig(levels=levels, window=9, sink=3),
     }
     return Chain(
         kind=kind,
         ahead=ahead,
         init=init,
         forcing=forcing,
-        extend=extend.ExtendStageConfig(**longer, longest_lead=90, overlap=4),
+        extend=extend.ExtendStageConfig(**longer, longest_lead=300, overlap=4),
     )
 
 

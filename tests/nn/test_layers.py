@@ -63,3 +63,20 @@ def test_patches_go_row_by_row_and_back() -> None:
 def test_gradient_reaches_every_parameter(layer: nn.Module, shape: tuple[int, ...]) -> None:
     layer(torch.rand(shape)).square().sum().backward()
     assert ungraded(layer) == []
+
+
+def test_a_number_embedding_lies_on_the_device_asked_for_though_torch_forgot_linspace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after transformers has loaded a model, which replaces linspace meanwhile."""
+    known = torch.utils._device._device_constructors  # pyright: ignore
+    known.cache_clear()
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(torch, "linspace", lambda *args, **kwargs: None)
+            known()
+        with torch.device("meta"):
+            assert torch.linspace(0, 1, 2).device.type == "cpu"
+            assert NumberEmbedding(8).frequencies.device.type == "meta"
+    finally:
+        known.cache_clear()

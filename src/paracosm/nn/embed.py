@@ -16,7 +16,11 @@ class NumberEmbedding(nn.Module):
 
     def __init__(self, width: int, num_frequencies: int = 32) -> None:
         super().__init__()
-        frequencies = torch.exp(torch.linspace(math.log(0.25), math.log(64.0), num_frequencies)) * 2 * math.pi
+        # The device is named: transformers replaces linspace while it loads a model, and torch's "with device"
+        # forgets the real one for good when it was first entered there.
+        device = torch.get_default_device()
+        exponents = torch.linspace(math.log(0.25), math.log(64.0), num_frequencies, device=device)
+        frequencies = torch.exp(exponents) * 2 * math.pi
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.frequencies: Tensor
         self.enter = nn.Linear(2 * num_frequencies, width)

@@ -1,7 +1,7 @@
 """How far words reach into a base: ``python -m benchmarks.word_reach WORLD --prompts PROMPTS``.
 
     python -m benchmarks.word_reach runs/word_base/worlds/minetest \
-        --prompts benchmarks/prompts/minetest-1.json --json benchmarks/word_reach_minetest.json
+        --prompts benchmarks/prompts/minetest-1.json --json benchmarks/word_reach_minetest_learnt.json
 
 Two prompts that differ in one word, and in the fact that it names, are answered from the same noise in one
 pass. ``reach.FACT`` is the difference of the two answers as a share of what an answer varies in itself: 0
@@ -82,7 +82,7 @@ class Listener:
         self.conditions = torch.tensor([row] * NUM_SEEDS)
 
     def tokens(self, prompt: str) -> TextTokens:
-        """Read a prompt as play does, once for each noise."""
+        """Read a prompt into its fields as play does, once for each noise."""
         fields = self.base.config.fields
         said = parse_instruction(prompt, self.spec.prompt_fields, self.spec.unchanged)
         states = {fields.index(name): self.encoder.encode([text])[0] for name, text in said.items()}

@@ -170,30 +170,32 @@ class InstructNet(Model):
                 f"the branch is made for a base of {self.config.base}, not of {base.config}; "
                 "set model.base to the base's own config"
             )
-        self._take(self.entry, base.entry, "words.")
-        self._take(self.text, base.text, "", left=("field", "null"))
+        self._take(self.entry, base.entry)
+        self._take(self.text, base.text, left=("field", "null"))
         if self.spoken is not None and base.spoken is not None:
-            self._take(self.spoken, base.spoken, "")
+            self._take(self.spoken, base.spoken)
         share = base.config.depth // self.config.depth
         for i, block in enumerate(self.blocks):
             group = range(i * share, (i + 1) * share)
             alike = [j for j in group if base.config.attention_of(j) == base.config.attention_of(i)]
             block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
 
-    def _take(self, own: nn.Module, base: nn.Module, pool: str, left: tuple[str, ...] = ()) -> None:
-        """Take the weights of a part of the base; a pool of fields takes those of the fields in common."""
-        given, kept = base.state_dict(), own.state_dict()
-        taken = {name: kept[name] if name in left else value for name, value in given.items()}
-        name = f"{pool}leave.weight"
-        if name in taken and taken[name].shape != kept[name].shape:
-            width, weight = len(taken[name]), kept[name].clone()
+    def _take(self, own: nn.Module, base: nn.Module, left: tuple[str, ...] = ()) -> None:
+        """Take the weights of a part of the base but those ``left``; a pool takes the fields in common."""
+        kept = own.state_dict()
+        for name, value in base.state_dict().items():
+            if name in left:
+                continue
+            if value.shape == kept[name].shape:
+                kept[name] = value
+                continue
+            width = len(value)
             for number, field in enumerate(self.config.fields):
                 if field in self.config.base.fields:
                     other = self.config.base.fields.index(field)
-                    columns = given[name][:, other * width : (other + 1) * width]
-                    weight[:, number * width : (number + 1) * width] = columns
-            taken[name] = weight
-        own.load_state_dict(taken)
+                    columns = value[:, other * width : (other + 1) * width]
+                    kept[name][:, number * width : (number + 1) * width] = columns
+        own.load_state_dict(kept)
 
     def hear_as(self, dynamics: FlowDynamics) -> None:
         """Take a dynamics that is told controls, beside a base that began with it; words are kept.

@@ -16,8 +16,8 @@ class NumberEmbedding(nn.Module):
 
     def __init__(self, width: int, num_frequencies: int = 32) -> None:
         super().__init__()
-        # The device is named: transformers replaces linspace while it loads a model, and torch's "with device"
-        # forgets the real one for good when it was first entered there.
+        # The device is named: transformers replaces linspace while it loads a model, and where "with device"
+        # was first entered then, torch takes no notice of the real one afterwards.
         device = torch.get_default_device()
         exponents = torch.linspace(math.log(0.25), math.log(64.0), num_frequencies, device=device)
         frequencies = torch.exp(exponents) * 2 * math.pi

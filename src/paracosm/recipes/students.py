@@ -10,7 +10,7 @@ ahead comes on top. This file does NOT know any game.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,21 +125,7 @@ def chain(
         horizon=10,
         **common,
     )
-    fields = {name: getattr(forcing, name) for name in forcing.__dataclass_fields__}
-    longer = fields | {
-        "run": run / "extend",
-        "student": forcing.run / "dynamics",
-        "loop": _loop(120, 5e-5, ema=0.9, betas=(0.0, 0.99)),
-        # True first frames that stay in a short window kept Doom in its band half as long again, untrained.
-        "rollout": RolloutConfig(levels=levels, window=9, sink=3),
-    }
-    return Chain(
-        kind=kind,
-        ahead=ahead,
-        init=init,
-        forcing=forcing,
-        extend=extend.ExtendStageConfig(**longer, longest_lead=300, overlap=4),
-    )
+    return Chain(kind=kind, ahead=ahead, init=init, forcing=forcing, extend=_long_tuning(forcing))
 
 
 def look_ahead(base: teacher.TeacherStageConfig, dynamics: Path, run: Path) -> teacher.TeacherStageConfig:
@@ -153,6 +139,19 @@ def look_ahead(base: teacher.TeacherStageConfig, dynamics: Path, run: Path) -> t
         clip_frames=20,
         loop=_loop(1500, 3e-4, ema=0.995, betas=(0.9, 0.98)),
     )
+
+
+def _long_tuning(forcing: self_forcing.SelfForcingStageConfig) -> extend.ExtendStageConfig:
+    """What goes on from a student of self forcing: the same data and scores, far into its own rollouts."""
+    shared = {each.name: getattr(forcing, each.name) for each in fields(forcing)}
+    changed = {
+        "run": forcing.run.with_name("extend"),
+        "student": forcing.run / "dynamics",
+        "loop": _loop(120, 5e-5, ema=0.9, betas=(0.0, 0.99)),
+        # True first frames that stay in a short window kept Doom in its band half as long again, untrained.
+        "rollout": replace(forcing.rollout, window=9, sink=3),
+    }
+    return extend.ExtendStageConfig(**shared | changed, longest_lead=300, overlap=4)
 
 
 def run_chain(made: Chain, progress: ProgressMaker = no_progress, *, last: str = "forcing") -> Path:

@@ -32,6 +32,7 @@ from paracosm.models.tokenizer_vae import TokenizerVAE
 from paracosm.train.first_weights import begin_with, first_weights
 from paracosm.train.loop import MAY_CHANGE, LoopConfig, train
 from paracosm.train.previews import contact_sheet
+from paracosm.train.resampling import resample
 from paracosm.train.state import load_average
 
 from .encode import open_store
@@ -78,6 +79,11 @@ class TeacherStageConfig:
     """most clean frames at the beginning of a whole clip, drawn from 0 once a clip"""
     context_noise: float = 0.2
     """largest noise level of the clean past, drawn uniformly once a clip"""
+    resampled_share: float = 0.0
+    """share of a batch's clips, at two streams, whose past is as the network itself would make it: with such
+    errors as it meets in play, which it so learns to mend; costs a third of a step for each of its passes"""
+    resampled_rounds: int = 2
+    """most passes that make it, drawn from 1 each step: over so many frames errors add up"""
     control_dropout: float = 0.1
     """share of noisy frames whose control is dropped, for guidance"""
     level_mean: float = 0.5
@@ -88,6 +94,15 @@ class TeacherStageConfig:
     """share of noisy frames at level 1"""
     preview_levels: tuple[float, ...] = (1.0, 0.5)
     """noise levels of the passes in previews"""
+
+    def __post_init__(self) -> None:
+        """Refuse a resampled past where no stream is the past, and shares that are none."""
+        share, rounds = self.resampled_share, self.resampled_rounds
+        if not 0 <= share <= 1 or rounds < 1 or (share and self.past != "two_streams"):
+            raise ConfigError(
+                f"resampled_share {share} must be in 0 to 1 and resampled_rounds {rounds} at least 1, and a "
+                f'share above 0 asks for past "two_streams" (now "{self.past}")'
+            )
 
 
 class TeacherStage:
@@ -150,7 +165,8 @@ class TeacherStage:
         if config.past == "two_streams":
             context_level = config.context_noise * torch.rand(shape[0], 1, generator=generator).expand(shape)
             context_noise = torch.randn(clean.shape, generator=generator)
-            past = (mix(clean, context_noise.to(clean), context_level.to(clean)), context_level.to(clean))
+            seen = self._as_played(clean, controls, generator)
+            past = (mix(seen, context_noise.to(clean), context_level.to(clean)), context_level.to(clean))
             past_known = known.to(clean.device)
         levels, noise, kept = levels.to(clean), noise.to(clean), kept.to(clean.device)
         made = dynamics(mix(clean, noise, levels), levels, controls, kept, past, past_known)
@@ -162,6 +178,23 @@ class TeacherStage:
             "clean_error": error.mean().detach(),
             "clean_error_from_noise": pure_error.detach(),
         }
+
+    def _as_played(self, clean: Tensor, controls: Tensor, generator: torch.Generator) -> Tensor:
+        """Clips as the past of play: the first of a batch, whose order means nothing, are resampled."""
+        config = self.config
+        count = round(config.resampled_share * len(clean))
+        if not count:
+            return clean
+        made = resample(
+            cast("FlowDynamics", self.networks["dynamics"]),
+            clean[:count],
+            controls[:count],
+            generator,
+            rounds=int(torch.randint(config.resampled_rounds, (), generator=generator)) + 1,
+            mean=config.level_mean,
+            deviation=config.level_deviation,
+        )
+        return torch.cat([made, clean[count:]])
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
         """True clips above dreams that start from their first frames under the same controls."""

@@ -8,8 +8,9 @@ import torch
 from paracosm.core.errors import ConfigError
 from paracosm.models.dynamics_masked import clip_conditions
 from paracosm.models.instruct import InstructNet, predict_instructed
-from tests.tiny import CONTROLS, ungraded
+from tests.tiny import CONTROLS, perturb, ungraded
 from tests.tiny_instruct import (
+    INS,
     KINDS,
     Kind,
     base,
@@ -78,8 +79,11 @@ def test_the_branch_begins_with_the_base_blocks_of_its_own_kind() -> None:
         net.begin_from(base("joint"))
 
 
-def test_a_branch_reads_kept_words_as_the_base_does_in_the_fields_that_both_have() -> None:
-    frozen, net = base("kept words"), branch("kept words")
+@pytest.mark.parametrize("fields", [INS, ("text", "light", "misc")])  # as many as the base has, and more
+def test_a_branch_reads_words_as_the_base_does_in_the_fields_that_both_have(fields: tuple[str, ...]) -> None:
+    frozen = base("own norms")
+    net = InstructNet(replace(branch_config("own norms"), fields=fields))
+    perturb(net, 1)
     before = net.entry.words.leave.weight.clone()  # pyright: ignore
     net.begin_from(frozen)
     own, given = net.entry.words.leave, frozen.entry.words.leave  # pyright: ignore

@@ -17,12 +17,10 @@ from paracosm.models.text import (
     HashedWords,
     MiniLM,
     TextProjector,
-    WordPool,
     Words,
     WordsKind,
     collate,
     make_encoder,
-    make_pool,
 )
 from paracosm.nn.embed import sinusoid
 
@@ -93,8 +91,17 @@ def test_a_field_pool_reads_the_mean_of_each_field() -> None:
     )
     assert pool(words)[0].tolist() == pytest.approx([2.0 * MEAN_SCALE, 4.0 * MEAN_SCALE])
     assert pool(replace(words, fields=torch.tensor([[-1, 1, 1, 0]]))).tolist() == [[0.0, 0.0]]
-    assert isinstance(make_pool("kept", 8, 2, 3), FieldPool)
-    assert isinstance(make_pool("learnt", 8, 2, 3), WordPool)
+
+
+def test_a_field_pool_takes_of_another_the_fields_it_is_told() -> None:
+    own, other = FieldPool(2, 3), FieldPool(2, 3)
+    for pool, size in ((own, 1.0), (other, 5.0)):
+        nn.init.constant_(pool.leave.bias, size)
+        with torch.no_grad():
+            pool.leave.weight.copy_(size * torch.arange(1.0, 7.0).expand(2, 6))
+    own.take(other, {0: 2})
+    assert own.leave.weight[0].tolist() == [25.0, 30.0, 3.0, 4.0, 5.0, 6.0]
+    assert own.leave.bias.tolist() == [5.0, 5.0]
 
 
 def test_minilm_tells_opposites_apart_by_its_tokens() -> None:

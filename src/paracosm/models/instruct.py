@@ -32,9 +32,8 @@ from .dynamics_masked import (
     MaskedDynamicsConfig,
     begin_blocks,
     make_blocks,
-    pool_sizes,
 )
-from .text import TextProjector, TextTokens, make_pool
+from .text import FieldPool, TextProjector, TextTokens
 
 GAIN_RATE = 10.0
 """How much faster than other weights the gains of ``Leave`` move: they lead from 0 to about 1."""
@@ -111,8 +110,9 @@ class InstructNet(Model):
         self.entry = ClipEntry(base, config.fields)
         self.text = TextProjector(base.text_width, len(config.fields), base.width, base.words)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
-        self.spoken = make_pool(*pool_sizes(base, config.fields)) if base.modulation == "own" else None
-        steers = config.depth if base.modulation == "shared" else 0
+        own = base.modulation == "own"
+        self.spoken = FieldPool(base.width, len(config.fields)) if own else None
+        steers = 0 if own else config.depth
         self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(steers))
         self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
         self.blocks = make_blocks(base, config.depth)
@@ -170,32 +170,18 @@ class InstructNet(Model):
                 f"the branch is made for a base of {self.config.base}, not of {base.config}; "
                 "set model.base to the base's own config"
             )
-        self._take(self.entry, base.entry)
-        self._take(self.text, base.text, left=("field", "null"))
-        if self.spoken is not None and base.spoken is not None:
-            self._take(self.spoken, base.spoken)
+        _take(self.entry, base.entry, without=("words.",))
+        _take(self.text, base.text, without=("field", "null"))
+        shared = set(self.config.fields) & set(base.config.fields)
+        numbers = {self.config.fields.index(field): base.config.fields.index(field) for field in shared}
+        for own, other in ((self.entry.words, base.entry.words), (self.spoken, base.spoken)):
+            if own is not None and other is not None:
+                own.take(other, numbers)
         share = base.config.depth // self.config.depth
         for i, block in enumerate(self.blocks):
             group = range(i * share, (i + 1) * share)
             alike = [j for j in group if base.config.attention_of(j) == base.config.attention_of(i)]
             block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
-
-    def _take(self, own: nn.Module, base: nn.Module, left: tuple[str, ...] = ()) -> None:
-        """Take the weights of a part of the base but those ``left``; a pool takes the fields in common."""
-        kept = own.state_dict()
-        for name, value in base.state_dict().items():
-            if name in left:
-                continue
-            if value.shape == kept[name].shape:
-                kept[name] = value
-                continue
-            width = len(value)
-            for number, field in enumerate(self.config.fields):
-                if field in self.config.base.fields:
-                    other = self.config.base.fields.index(field)
-                    columns = value[:, other * width : (other + 1) * width]
-                    kept[name][:, number * width : (number + 1) * width] = columns
-        own.load_state_dict(kept)
 
     def hear_as(self, dynamics: FlowDynamics) -> None:
         """Take a dynamics that is told controls, beside a base that began with it; words are kept.
@@ -221,6 +207,12 @@ class InstructNet(Model):
         with torch.no_grad():
             self.control.leave.bias.sub_(self.control.null)
             self.control.null.zero_()
+
+
+def _take(own: nn.Module, other: nn.Module, without: tuple[str, ...]) -> None:
+    """Take all weights of a part of the base but those whose names begin so."""
+    kept = {name: value for name, value in own.state_dict().items() if name.startswith(without)}
+    own.load_state_dict(other.state_dict() | kept)
 
 
 class Leave(nn.Module):

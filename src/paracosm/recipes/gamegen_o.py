@@ -134,6 +134,7 @@ def published(run: Path) -> InstructRecipe:
         attention="alternating",
         text_width=4096,
         fields=("text", *GEN_FIELDS),
+        words="learnt",
     )
     frames = -(-102 // FRAMES_PER_LATENT)
     recipe = _describe(run, model, branch_depth=28, given=1, new=frames - 1, height=720, width=1280)
@@ -189,7 +190,6 @@ def _small(run: Path) -> InstructRecipe:
         modulation="own",
         pooled_words=True,
         spoken_words=True,
-        words="kept",
     )
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
     return replace(

@@ -6,7 +6,8 @@
 PLAYER is NAME=WORLD@PASSES: a world's folder, or the name of a bundled one, played at each number of passes.
 All are measured by the evaluation's own parts on the cases that ship: short runs of the suite "core", five
 minutes of free play, the time of a frame. What is measured stays measured; with ``--against`` every figure
-stands beside its paired difference to that row. ``--only short`` leaves minutes and times out; ``--kernel``
+stands beside its paired difference to that row. ``--only short`` leaves minutes and times out, ``--only
+every`` plays all long runs that the cases hold in place of three; ``--kernel``
 names rows whose distances of 1,024 clips are measured too, which takes as long as all the rest of a row.
 ``--data`` measures on recordings of your own in place of those cases: that is where to choose among settings,
 so that the cases that ship judge one of them only.
@@ -72,6 +73,8 @@ FIVE_MINUTES = Portion(
     name="five_minutes", suite="full", parts=frozenset({"stability", "late_control", "drift"}), limit=3
 )
 """Three runs of five minutes."""
+EVERY_RUN = replace(FIVE_MINUTES, name="every_run", limit=None)
+"""All runs of five minutes that the cases hold, for the few players that they decide between."""
 TWO_MINUTES = Portion(
     name="two_minutes", suite="core", parts=frozenset({"stability", "late_control"}), limit=3
 )
@@ -97,7 +100,7 @@ COLUMNS: Mapping[str, str] = {
 }
 """Figures shown in the table, with their headings; the JSON has all."""
 
-PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST}
+PORTIONS: Mapping[str, Portion] = {"short": SHORT, "long": FIVE_MINUTES, "speed": FAST, "every": EVERY_RUN}
 """Portions that can be asked for."""
 Row = dict[str, Figure]
 """Figures of a player, by name."""
@@ -270,7 +273,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("players", nargs="+", metavar="NAME=WORLD@PASSES")
     parser.add_argument("--against", default="")
-    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=list(PORTIONS))
+    parser.add_argument("--only", choices=list(PORTIONS), nargs="*", default=["short", "long", "speed"])
     parser.add_argument("--kernel", nargs="*", default=[], metavar="ROW", help='e.g. "student x 1"')
     add_case_options(parser)
     parser.add_argument("--json", type=Path)

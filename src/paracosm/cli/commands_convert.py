@@ -24,7 +24,7 @@ class ConvertCommand:
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
     """Where they lie."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """Folder of the world; replaced when it exists."""
+    """Folder of the world; an earlier conversion is replaced, any other folder must be new or empty."""
     variant: Literal["auto", "universal", "gta_drive", "templerun", "foundation"] = "auto"
     """Which variant; auto looks at its config."""
     height: int = 352

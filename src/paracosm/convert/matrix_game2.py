@@ -183,7 +183,7 @@ def convert_network(folder: Path, out: Path, block: int = LATENTS_PER_BLOCK) -> 
 
     Args:
         folder: as published, e.g. base_distilled_model.
-        out: model folder, replaced when it exists; numbers are stored in the type they came in.
+        out: model folder, an earlier one is replaced; numbers are stored in the type they came in.
         block: latent frames made at once.
 
     Returns:

@@ -15,7 +15,7 @@ import numpy as np
 
 from paracosm.core.config import save_config
 from paracosm.core.errors import ConfigError, DataError
-from paracosm.core.files import read_json, whole_folder
+from paracosm.core.files import read_json, refuse_overlap, whole_folder
 from paracosm.core.video_spec import (
     FORMAT_VERSION,
     VideoParts,
@@ -52,7 +52,7 @@ class ConvertConfig:
     source: Path
     """folder with config.json and one safetensors file, or the folder that holds all variants"""
     out: Path
-    """folder of the world, replaced when it exists"""
+    """folder of the world; one that was converted before is replaced, any other must be empty"""
     variant: Literal["auto", "universal", "gta_drive", "templerun", "foundation"] = "auto"
     """which variant it is; auto looks at its config"""
     height: int = 352
@@ -86,7 +86,8 @@ def convert_matrix_game2(config: ConvertConfig) -> Converted:
     """Write a world's folder, or, when codec or image encoder are not at hand, its transformer alone.
 
     Raises:
-        DataError: when a file is missing, truncated or does not fit.
+        DataError: when a file is missing, truncated or does not fit, or ``out`` holds, is or lies in what is
+            read, or is a folder that was not converted before.
         ConfigError: when the config describes another network, or another variant than was asked for.
         MissingPackageError: when diffusers or transformers is needed and not installed.
     """
@@ -98,7 +99,9 @@ def convert_matrix_game2(config: ConvertConfig) -> Converted:
         "vae": find_part((source, source.parent), VAE_NAMES),
         "image encoder": find_part((source, source.parent), CLIP_NAMES),
     }
-    with whole_folder(config.out) as partial:
+    read = (config.source, source, *config.starts, *(path for path in parts.values() if path is not None))
+    refuse_overlap(config.out, read)
+    with whole_folder(config.out, _mark(config.out)) as partial:
         network = convert_network(source, partial / "dynamics", block)
         name, variant = find_variant(config.variant, network.config.actions, network.config.window)
         missing = tuple(what for what, path in parts.items() if path is None)
@@ -119,6 +122,11 @@ def convert_matrix_game2(config: ConvertConfig) -> Converted:
         parameters=sum(tensor.numel() for tensor in state.values()),
         missing=missing if network.config.window else ("window of play",),
     )
+
+
+def _mark(out: Path) -> str:
+    """The file by which an earlier conversion is known: a transformer alone lies there without a world."""
+    return "dynamics/config.json" if list(out.glob("*")) == [out / "dynamics"] else "world.json"
 
 
 def _write_world(

@@ -23,8 +23,6 @@ DEGREES = 1.5
 """Degrees of camera turn a frame that full turn is taken for; an assumption."""
 FPS = 25.0
 """Frames a second of the published worlds."""
-SHIFT = 5.0
-"""Shift of the schedule of noise levels, of all variants."""
 SOURCE = "Skywork/Matrix-Game-2.0, MIT"
 
 _UP, _DOWN = (MOUSE_LIMIT, 0.0), (-MOUSE_LIMIT, 0.0)

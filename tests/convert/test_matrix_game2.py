@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from paracosm import play
 from paracosm.convert.matrix_game2 import (
     convert_network,
     find_weights,
@@ -287,6 +288,23 @@ def test_a_variant_is_known_by_its_controls():
     name, variant = find_variant("auto", config.actions, config.window)
     assert (name, variant.columns) == ("custom", ("key1", "key2", "key3", "key4", "key5", "key6"))
     assert variant.controls.bindings["Digit6"] == "key6"
+
+
+def test_every_key_of_a_network_with_many_has_a_binding_that_the_page_leaves_free():
+    config = tiny_video.config(keys=32)
+    controls = find_variant("auto", config.actions, config.window)[1].controls
+    assert sorted(controls.bindings.values()) == sorted(controls.keys)
+    assert (controls.bindings["Digit0"], controls.bindings["KeyQ"]) == ("key10", "key11")
+    shortcuts = (Path(play.__file__).parent / "client" / "shortcuts.js").read_text()
+    assert not [code for code in controls.bindings if f" {code}:" in shortcuts]
+
+
+def test_more_keys_than_a_keyboard_has_are_refused():
+    config = tiny_video.config(keys=33)
+    with pytest.raises(
+        ConfigError, match=r"has 33 keyboard numbers, and 32 keys are free for .*: add the variant, with its"
+    ):
+        find_variant("auto", config.actions, config.window)
 
 
 def test_a_wrong_variant_is_refused():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from paracosm.cli.main import main
 from paracosm.convert.matrix_game2_world import ConvertConfig, convert_matrix_game2
+from paracosm.convert.sampler import KEYS, PublishedSampler, read_sampler
 from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.video_spec import load_video_spec
 from paracosm.models.video_stream import warped_levels
@@ -172,3 +173,11 @@ def test_every_shift_begins_at_pure_noise(shift):
     levels = warped_levels((1000, 999, 1), shift)
     assert levels[0] == 1.0
     assert 1.0 > levels[1] > levels[2] > 0.0
+
+
+def test_the_page_tells_every_setting_of_the_sampler_and_its_example_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "worlds" / "matrix_game2.md").read_text()
+    section = page.partition("### pipeline.json")[2].partition("\n## ")[0]
+    assert [key for key in KEYS if f"| `{key}` |" not in section] == []
+    (tmp_path / "pipeline.json").write_text(section.partition("```json")[2].partition("```")[0])
+    assert read_sampler(tmp_path) == PublishedSampler(steps=(1000, 750, 500, 250))

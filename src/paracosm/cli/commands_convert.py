@@ -16,7 +16,8 @@ class ConvertCommand:
 
     FOLDER holds config.json and one safetensors file, and, there or beside it, the picture codec (vae/ or
     Wan2.1_VAE.pth) and the image encoder (image_encoder/ or the published CLIP file); without these two only
-    the transformer is converted. Nothing is downloaded.
+    the transformer is converted. A pipeline.json beside config.json says how blocks are denoised, where that
+    is not as published. Nothing is downloaded.
     """
 
     system: tyro.conf.Positional[Literal["matrix-game-2"]]

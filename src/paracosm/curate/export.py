@@ -318,7 +318,7 @@ def _write_lerobot(
         file_episodes=config.shard_clips,
     )
     captions, line, facts = read_captions(config.out), progress("export", len(clips), "clip"), []
-    with whole_folder(config.to) as folder:
+    with whole_folder(config.to, "meta/info.json") as folder:
         writer = LeRobotWriter(folder, shape)
         try:
             for count, (clip, episode) in enumerate(zip(clips, episodes, strict=True), 1):

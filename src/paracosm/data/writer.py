@@ -136,7 +136,7 @@ class EpisodeWriter:
         self._open = True
         self._video: VideoWriter | None = None
         self._inputs: TextIO | None = None
-        self._folder = self._stack.enter_context(whole_folder(self.path))
+        self._folder = self._stack.enter_context(whole_folder(self.path, EPISODE_FILE))
         with self._guard():
             self._frames = self._stack.enter_context(_FramesFile(self._folder, info, frames))
             if video:

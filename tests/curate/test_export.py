@@ -154,6 +154,29 @@ def test_the_webdataset_package_opens_the_shards(recorded, tmp_path):
     assert samples[0]["controls.npy"].shape == (39, 6)
 
 
+def shards_of(curated: Path, to: Path, selection: str = "all", **changes) -> str:
+    sizes = {"height": 36, "width": 64, "fps": 5, "format": "webdataset", "shard_clips": 2}
+    return export_selection(ExportConfig(out=curated, selection=selection, to=to, **(sizes | changes)))
+
+
+def test_every_clip_of_a_video_is_a_sample_of_its_own(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    shards_of(curated, tmp_path / "w", shard_clips=9)
+    found: dict[str, set[str]] = {}
+    with tarfile.open(tmp_path / "w" / "clips-000000.tar") as tar:
+        for name in tar.getnames():
+            key, _, ending = name.partition(".")
+            found.setdefault(key, set()).add(ending)
+    clips = read_scores(curated).clips["clip"].to_pylist()
+    assert sum(clip.startswith("game/a") for clip in clips) == 2, "two clips of one file"
+    assert list(found.values()) == [{"mp4", "json"}] * len(clips)
+    webdataset = pytest.importorskip("webdataset")
+    shard = str(tmp_path / "w" / "clips-000000.tar")
+    samples = list(webdataset.WebDataset(shard, shardshuffle=False).decode())
+    assert [sample["json"]["scores"]["clip"] for sample in samples] == clips
+    assert all(sample["mp4"][4:8] == b"ftyp" for sample in samples)
+
+
 def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tmp_path):
     select(SelectConfig(out=curated, where="motion > 99", name="none"))
     with pytest.raises(DataError, match="selection none keeps no clip"):
@@ -165,9 +188,11 @@ def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tm
 
 
 def test_clips_have_plain_names_of_their_own():
-    names = [name_of_clip(clip) for clip in ("a/b.mp4#0-9", "a-b.mp4#0-9", "../ü x.mp4#0-9")]
-    assert len(set(names)) == 3
-    assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
+    odd = ("a/b.mp4#0-9", "a-b.mp4#0-9", "a_b_mp4#0-9", "a-b_mp4#0-9", "../ü x.mp4#0-9", "._.", "." * 300)
+    names = [name_of_clip(clip) for clip in odd]
+    assert len(set(names)) == len(odd)
+    assert all(name.isascii() and "/" not in name and "." not in name for name in names)
+    assert len({name_of_clip(f"{'long' * 60}.mp4#{start}-9") for start in range(30_000)}) == 30_000
 
 
 def test_pictures_are_cut_at_the_centre():

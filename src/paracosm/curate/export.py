@@ -137,14 +137,13 @@ def fit(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def name_of_clip(clip: str) -> str:
-    """Return a plain folder name of a clip that is its own, however odd its source is called."""
-    plain = (
-        quote(clip.replace("/", "-").replace("#", "-"), safe="-_ ")
-        .replace("%", "_")
-        .replace(" ", "_")
-        .lstrip("._-")
-    )
-    return f"{plain[:120]}-{hashlib.sha256(clip.encode()).hexdigest()[:6]}"
+    """Return a plain name of a clip that is its own, however odd its source is called.
+
+    It holds no dot: WebDataset takes what stands before the first dot of a file for the sample's key.
+    """
+    plain = quote(clip.replace("/", "-").replace("#", "-"), safe="-_ ")
+    plain = "".join("_" if letter in "%. " else letter for letter in plain).lstrip("_-")
+    return f"{plain[:120]}-{hashlib.sha256(clip.encode()).hexdigest()[:16]}"
 
 
 def _prepare(scores: Scores, row: Mapping[str, Any], weight: float, config: ExportConfig) -> ExportClip:

@@ -20,6 +20,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.world import Frame, WorldInfo
 from paracosm.curate.alignment import AlignmentConfig, best_lag
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
+from paracosm.curate.captions import append_line
 from paracosm.curate.clock import EpisodeClock, report_alignment
 from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_clip
 from paracosm.curate.pipeline import run
@@ -177,6 +178,56 @@ def test_every_clip_of_a_video_is_a_sample_of_its_own(curated, tmp_path):
     assert all(sample["mp4"][4:8] == b"ftyp" for sample in samples)
 
 
+def test_another_export_into_the_same_folder_is_refused(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    select(SelectConfig(out=curated, name="few", where="motion > 0.1"))
+    shards_of(curated, tmp_path / "w", "few")
+    assert "2 clips in 1 shards" in shards_of(curated, tmp_path / "w", "few")
+    with pytest.raises(DataError) as caught:
+        shards_of(curated, tmp_path / "w", height=40, fps=10)
+    assert "holds another export: height was 36, now it is 40, fps was 5, now it is 10, " in str(caught.value)
+    assert "selection was 2 clips, " in str(caught.value)
+    assert "now it is 4 clips, " in str(caught.value)
+    assert str(caught.value).endswith("choose another folder with --to, or delete this one to export anew")
+    with pytest.raises(DataError, match="format was webdataset, now it is recording"):
+        shards_of(curated, tmp_path / "w", "few", format="recording")
+    append_line(curated, {"clip": "game/a.mp4#0-40", "made_by": "x", "fields": {"summary": "x"}})
+    with pytest.raises(DataError, match=r"captions was 0 captions, .* now it is 1 captions"):
+        shards_of(curated, tmp_path / "w", "few")
+    (tmp_path / "w" / "export.json").unlink()
+    with pytest.raises(DataError, match=r"holds clips or episodes and no export.json, .* delete this one"):
+        shards_of(curated, tmp_path / "w", "few")
+
+
+def test_a_recording_of_another_shift_is_refused(recorded, tmp_path):
+    select(SelectConfig(out=recorded.out, name="all"))
+    sizes = {"out": recorded.out, "selection": "all", "height": 36, "width": 64, "fps": 10}
+    export_selection(ExportConfig(to=tmp_path, **sizes))
+    with pytest.raises(DataError, match="shift_controls was 0, now it is 1"):
+        export_selection(ExportConfig(to=tmp_path, shift_controls=1, **sizes))
+
+
+def facts_in(shard: Path) -> dict[str, bytes | None]:
+    """Names in a shard, and what they hold but for the videos: an encoder may write other bytes."""
+    with tarfile.open(shard) as tar:
+        parts = {name: tar.extractfile(name) for name in tar.getnames()}
+        return {name: None if name.endswith("mp4") else part.read() for name, part in parts.items() if part}
+
+
+def test_an_export_that_was_killed_goes_on_where_it_was(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    shards_of(curated, tmp_path / "w")
+    first, second = sorted((tmp_path / "w").glob("*.tar"))
+    whole, kept = facts_in(second), (first.stat().st_mtime_ns, first.stat().st_ino)
+    second.unlink()
+    assert "4 clips in 2 shards" in shards_of(curated, tmp_path / "w")
+    assert facts_in(second) == whole
+    assert (first.stat().st_mtime_ns, first.stat().st_ino) == kept
+    for file in (first, second):
+        file.unlink()
+    assert "4 clips in 2 shards" in shards_of(curated, tmp_path / "w", fps=10), "nothing was there yet"
+
+
 def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tmp_path):
     select(SelectConfig(out=curated, where="motion > 99", name="none"))
     with pytest.raises(DataError, match="selection none keeps no clip"):
@@ -185,6 +236,8 @@ def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tm
         )
     with pytest.raises(ConfigError, match="makes no video"):
         ExportConfig(to=tmp_path, height=0, width=8, fps=5)
+    with pytest.raises(ConfigError, match="shard_clips 0 puts no clip in a shard; use 1 or more"):
+        ExportConfig(to=tmp_path, height=8, width=8, fps=5, shard_clips=0)
 
 
 def test_clips_have_plain_names_of_their_own():

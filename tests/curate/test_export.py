@@ -234,8 +234,9 @@ def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tm
         export_selection(
             ExportConfig(out=curated, selection="none", to=tmp_path / "x", height=8, width=8, fps=5)
         )
-    with pytest.raises(ConfigError, match="makes no video"):
-        ExportConfig(to=tmp_path, height=0, width=8, fps=5)
+    for height, fps in ((0, 5.0), (8, float("inf")), (8, float("nan")), (8, 0.0)):
+        with pytest.raises(ConfigError, match=r"makes no video; use finite numbers above 0"):
+            ExportConfig(to=tmp_path, height=height, width=8, fps=fps)
     with pytest.raises(ConfigError, match="shard_clips 0 puts no clip in a shard; use 1 or more"):
         ExportConfig(to=tmp_path, height=8, width=8, fps=5, shard_clips=0)
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,10 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no video."""
-        if min(self.height, self.width) < 1 or self.fps <= 0:
+        if min(self.height, self.width) < 1 or not 0 < self.fps < math.inf:
             raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps:g} frames/s makes no video; use numbers above 0"
+                f"{self.height} x {self.width} at {self.fps:g} frames/s makes no video; use finite numbers "
+                "above 0"
             )
         if self.shard_clips < 1:
             raise ConfigError(f"shard_clips {self.shard_clips} puts no clip in a shard; use 1 or more")

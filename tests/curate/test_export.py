@@ -26,7 +26,7 @@ from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_
 from paracosm.curate.pipeline import run
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.scores import read_scores
-from paracosm.curate.select import SelectConfig, select
+from paracosm.curate.select import SelectConfig, read_selection, select
 from paracosm.curate.stages import CurateConfig
 from paracosm.data.reader import Dataset
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
@@ -122,6 +122,17 @@ def test_chosen_clips_of_videos_are_cut_out_at_the_asked_rate(curated, tmp_path)
     assert (len(dataset), dataset.info.fps, dataset.episodes[0].num_frames) == (2, 5, 20)
     assert dataset.episodes[0].truth("truth_source_frame").tolist() == list(range(0, 40, 2))
     assert not dataset.episodes[0].has_controls
+
+
+def test_a_recording_keeps_the_weight_that_a_selection_gave_each_clip(curated, tmp_path):
+    select(SelectConfig(out=curated, name="even", duplicates="keep", balance=1.0))
+    _, table = read_selection(curated, "even")
+    wanted = {name_of_clip(row["clip"]): row["weight"] for row in table.to_pylist()}
+    assert len(set(wanted.values())) > 1
+    export_selection(
+        ExportConfig(out=curated, selection="even", to=tmp_path / "set", height=8, width=8, fps=5)
+    )
+    assert {episode.name: episode.weight for episode in Dataset(tmp_path / "set").episodes} == wanted
 
 
 def test_shards_hold_video_controls_and_facts(recorded, tmp_path):

@@ -258,7 +258,7 @@ def _write_episode(
         if episode is not None and known
         else None
     )
-    with EpisodeWriter(config.to, clip.name, info, recipe) as writer:
+    with EpisodeWriter(config.to, clip.name, info, recipe, weight=clip.weight) as writer:
         for index, image in enumerate(_frames(clip, config)):
             told = truth[index] if truth is not None else {"source_frame": clip.chosen[index]}
             frame = Frame(image=image, index=index, truth=told)

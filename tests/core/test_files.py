@@ -146,3 +146,11 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it():
         match=r'no_such_package is not installed .*; run: pip install -e "\.\[games\]"',
     ):
         need("no_such_package", "games")
+
+
+def test_a_file_nested_too_deeply_is_named(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(
+        DataError, match=r"deep\.json is not valid JSON \(its brackets are nested too deeply\)"
+    ):
+        read_json(tmp_path / "deep.json")

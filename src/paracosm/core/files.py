@@ -15,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from paracosm.core.errors import DataError
+from paracosm.core.foreign import parse_json
 
 TEMPORARY_PREFIX = ".partial-"
 """Names that begin so were being written when a process died; readers skip them, writers may delete them."""
@@ -133,10 +134,10 @@ def read_json(path: Path) -> Any:
         DataError: when it is missing or is not JSON; names the file and the place.
     """
     try:
-        return json.loads(path.read_text())
+        return parse_json(path.read_text())
     except FileNotFoundError:
         raise DataError(f"{path} is missing; check the folder name or make it anew") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(
             f"{path} is not valid JSON ({error}); restore it from a copy or make it anew"
         ) from error

@@ -182,6 +182,23 @@ def test_a_torn_last_rating_is_left_out(tmp_path):
     assert list(read_ratings(tmp_path)) == ["a"]
 
 
+def test_a_rating_after_a_torn_one_leaves_a_file_that_can_be_read(tmp_path):
+    add_rating(tmp_path, Rating(clip="a", keep=True))
+    with (tmp_path / "ratings.jsonl").open("a") as file:
+        file.write('{"clip": "b"')
+    add_rating(tmp_path, Rating(clip="c", keep=False))
+    add_rating(tmp_path, Rating(clip="d", keep=True))
+    assert list(read_ratings(tmp_path)) == ["a", "c", "d"]
+
+
+def test_a_whole_rating_that_lacks_its_newline_stays(tmp_path):
+    add_rating(tmp_path, Rating(clip="a", keep=True))
+    path = tmp_path / "ratings.jsonl"
+    path.write_text(path.read_text().rstrip("\n"))
+    add_rating(tmp_path, Rating(clip="b", keep=True))
+    assert list(read_ratings(tmp_path)) == ["a", "b"]
+
+
 def test_a_score_out_of_range_is_refused():
     with pytest.raises(ConfigError, match="score 6 is not one of 1 to 5"):
         Rating(clip="a", keep=True, score=6)

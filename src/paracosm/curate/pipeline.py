@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from paracosm.core.config import save_config
 from paracosm.core.errors import DataError
-from paracosm.core.files import whole_file
+from paracosm.core.files import append_json, whole_file
 from paracosm.core.judges import FrameEncoder, FrameJudge
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.workers import end_with_parent, ending_workers
@@ -283,10 +283,9 @@ def _log(config: CurateConfig, outcome: Outcome) -> None:
         "processor_seconds": {name: round(value, 4) for name, value in outcome.seconds.items()},
     }
     try:
-        with (config.out / LOG_FILE).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        logger.warning("%s could not be written (%s)", config.out / LOG_FILE, error.strerror)
+        append_json(config.out / LOG_FILE, row)
+    except DataError as error:
+        logger.warning("%s", error)
 
 
 def stage_speeds(config: CurateConfig) -> dict[str, float]:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.files import append_json
 
 from .scores import Scores
 
@@ -85,7 +86,7 @@ class Taste:
 
 
 def add_rating(out: Path, rating: Rating) -> None:
-    """Append a rating; it is on the disk when this returns.
+    """Append a rating; it is on its way to the disk when this returns.
 
     Raises:
         DataError: when the disk is full.
@@ -97,13 +98,7 @@ def add_rating(out: Path, rating: Rating) -> None:
         "score": rating.score,
         "caption": rating.caption,
     }
-    try:
-        with (out / RATINGS_FILE).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        raise DataError(
-            f"{out / RATINGS_FILE} could not be written ({error.strerror}); free some space"
-        ) from error
+    append_json(out / RATINGS_FILE, row)
 
 
 def read_ratings(out: Path) -> dict[str, Rating]:

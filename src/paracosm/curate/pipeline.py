@@ -41,6 +41,10 @@ logger = logging.getLogger(__name__)
 CONFIG_FILE = "config.json"
 SOURCES_FILE = "sources.parquet"
 LOG_FILE = "log.jsonl"
+LINES = ".jsonl"
+"""Ending of the files that a folder's ratings, captions and log are kept in, line by line."""
+REMADE = (CONFIG_FILE, SOURCES_FILE)
+"""Files that every run writes anew."""
 
 Status = Literal["ok", "passed over", "refused", "not written"]
 """ok: scored; passed over: no video and does not say so; refused: bad input; not written: the disk failed."""
@@ -108,9 +112,9 @@ def run(
         RemoteFolder(config.origin).fetch(config.folder)
     sources = find_sources(config.folder, config.game)
     with store.lock():
-        mirror = RemoteFolder(config.mirror) if config.mirror else None
+        mirror = RemoteFolder(config.mirror, joined=LINES) if config.mirror else None
         if mirror is not None:
-            mirror.fetch(config.out)
+            mirror.fetch(config.out, remade=REMADE)
         save_config(config, config.out / CONFIG_FILE)
         outcomes = []
         for outcome in _run_all(sources, config, progress):

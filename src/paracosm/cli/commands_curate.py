@@ -16,7 +16,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.curate.caption_endpoint import EndpointConfig, caption_by_endpoint
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
 from paracosm.curate.export import ExportConfig, export_selection
-from paracosm.curate.pipeline import run, stage_speeds
+from paracosm.curate.pipeline import BAD, run, stage_speeds
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.review import ReviewConfig, review
 from paracosm.curate.scores import read_scores
@@ -114,7 +114,9 @@ def _run(arguments: list[str]) -> None:
         slowest = min(stage_speeds(config).items(), key=lambda item: item[1], default=None)
         if slowest is not None:
             print(f"slowest stage: {slowest[0]}, {slowest[1]:,.0f} frames a processor second")
-    bad = [outcome for outcome in outcomes if outcome.status in ("refused", "not written")]
+    bad = sorted(
+        (outcome for outcome in outcomes if outcome.status in BAD), key=lambda o: o.status != "failed"
+    )
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise DataError(f"{len(bad)} of {len(outcomes)} sources could not be used: {bad[0].reason}{more}")

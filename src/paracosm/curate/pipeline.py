@@ -11,6 +11,7 @@ import json
 import logging
 import multiprocessing
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -22,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paracosm.core.config import save_config
-from paracosm.core.errors import DataError
+from paracosm.core.errors import DataError, MissingPackageError
 from paracosm.core.files import append_json, whole_file
 from paracosm.core.judges import FrameEncoder, FrameJudge
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.workers import end_with_parent, ending_workers
 
-from .footage import Source, find_sources
+from .footage import Source, as_text, find_sources
 from .handed_in import add_handed_in
 from .probe import NoVideoError
 from .ray_pool import run_on_ray
@@ -46,8 +47,11 @@ LINES = ".jsonl"
 REMADE = (CONFIG_FILE, SOURCES_FILE)
 """Files that every run writes anew."""
 
-Status = Literal["ok", "passed over", "refused", "not written"]
-"""ok: scored; passed over: no video and does not say so; refused: bad input; not written: the disk failed."""
+Status = Literal["ok", "passed over", "refused", "not written", "failed"]
+"""ok: scored; passed over: no video and does not say so; refused: bad input; not written: the disk failed;
+failed: our own fault, so that nothing is kept of it and the next run tries again."""
+BAD: tuple[Status, ...] = ("refused", "not written", "failed")
+"""What a run tells at its end as sources that could not be used."""
 
 SOURCES_SCHEMA = pa.schema(
     [
@@ -159,7 +163,21 @@ def run_source(source: Source, config: CurateConfig) -> Outcome:
             return Outcome(
                 source=source.name, status="not written", stage=name, reason=str(error), seconds=seconds
             )
+        except MissingPackageError:
+            raise
+        except Exception as error:  # one odd file must not cost the others their scores
+            reason = as_text(_describe_fault(source, name, error))
+            return Outcome(source=source.name, status="failed", stage=name, reason=reason, seconds=seconds)
     return Outcome(source=source.name, status="ok", seconds=seconds, num_frames=num_frames)
+
+
+def _describe_fault(source: Source, stage: str, error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(str(error).split())
+    return (
+        f"{source.name}: internal error in stage {stage}: {type(error).__name__}: {said} "
+        f"({Path(place.filename).name}:{place.lineno}); leave it out and tell us"
+    )
 
 
 def _run_and_write(
@@ -172,9 +190,9 @@ def _run_and_write(
     try:
         table = run_stage(address[0], source, config, tables)
     except NoVideoError as error:
-        refusal = {"status": "passed over", "reason": str(error)}
+        refusal = {"status": "passed over", "reason": as_text(str(error))}
     except DataError as error:
-        refusal = {"status": "refused", "reason": str(error)}
+        refusal = {"status": "refused", "reason": as_text(str(error))}
     else:
         store.write(*address, table)
         return None

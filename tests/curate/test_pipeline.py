@@ -8,13 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from paracosm.core.errors import BusyError, ConfigError
 from paracosm.core.files import TEMPORARY_PREFIX
+from paracosm.curate.cuts import CutsConfig, Shot, lay_out, split_shot
 from paracosm.curate.measure import MeasureConfig
 from paracosm.curate.motion import MotionConfig
 from paracosm.curate.pipeline import run, stage_speeds
+from paracosm.curate.probe import find_gaps
 from paracosm.curate.scores import read_scores
 from paracosm.curate.stages import SOURCE_STAGES, CurateConfig, stage_keys
 from paracosm.curate.store import ScoreStore
@@ -102,6 +105,48 @@ def test_no_worker_is_refused():
 
 def test_speeds_are_told_for_each_stage(curated_once):
     assert set(stage_speeds(curated_once)) == set(SOURCE_STAGES)
+
+
+def test_a_long_gap_parts_two_shots_and_clips_are_as_long_as_their_own_times_say(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    times = [index * 100 + (10_000_000 if index >= 40 else 0) for index in range(80)]
+    write_video(config.folder / "a.mkv", pan(1, 80, step=2), times=times)
+    run(config)
+    clips = read_scores(config.out).clips.select(["start", "stop", "seconds", "begins", "fps"]).to_pylist()
+    assert [(row["start"], row["stop"], row["begins"]) for row in clips] == [
+        (0, 40, "source"),
+        (40, 80, "gap"),
+    ]
+    assert [row["seconds"] for row in clips] == pytest.approx([4.0, 4.0])
+    assert [row["fps"] for row in clips] == pytest.approx([10.0, 10.0], rel=1e-3)
+
+
+def test_a_clock_that_begins_anew_parts_two_shots(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    once = write_video(config.folder / "a.ts", pan(1, 30), container="mpegts")
+    once.write_bytes(once.read_bytes() * 2)
+    run(config)
+    clips = read_scores(config.out).clips.to_pylist()
+    assert [(row["start"], row["stop"], row["begins"]) for row in clips] == [
+        (0, 30, "source"),
+        (30, 60, "gap"),
+    ]
+    assert {round(row["fps"], 3) for row in clips} == {10.0}
+
+
+@pytest.mark.parametrize("fps", [10, 24, 23.976, 30, 59.94])
+def test_an_even_rate_is_split_as_whole_frames_of_that_rate(fps):
+    starts, step, gap_s = lay_out(np.arange(1500) / fps, fps)
+    pieces = split_shot(Shot(start=7, stop=1450, begins="cut"), starts, step, CutsConfig())
+    most = round(16 * fps)
+    assert [stop - start for start, stop, _ in pieces[:-1]] == [most] * (1443 // most)
+    assert (pieces[-1][2] == "") == (1443 % most < round(4 * fps))
+    assert gap_s == 0
+
+
+def test_slow_frames_are_no_gaps():
+    spacing = np.array([2.0, 2.0, 9.0, 2.0, -1.0, 2.0])
+    assert find_gaps(spacing).tolist() == [False, False, True, False, True, False]
 
 
 @pytest.mark.slow

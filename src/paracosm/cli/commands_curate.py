@@ -19,7 +19,7 @@ from paracosm.curate.export import ExportConfig, export_selection
 from paracosm.curate.pipeline import BAD, run, stage_speeds
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.review import ReviewConfig, review
-from paracosm.curate.scores import read_scores
+from paracosm.curate.scores import add_up, read_scores, show_origin
 from paracosm.curate.select import SelectConfig, column_kinds, read_selection, select, show_yields
 from paracosm.curate.stages import CurateConfig
 
@@ -108,9 +108,9 @@ def _run(arguments: list[str]) -> None:
     counts = Counter(outcome.status for outcome in outcomes)
     print(f"{config.out}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     if counts["ok"]:
-        clips = read_scores(config.out).clips
-        hours = sum(clips["seconds"].to_pylist()) / 3600
-        print(f"{len(clips):,} clips, {hours:.2f} hours; next: paracosm curate select --out {config.out}")
+        scores = read_scores(config.out)
+        print(show_origin(add_up(scores.sources)))
+        print(f"{len(scores.clips):,} clips; next: paracosm curate select --out {config.out}")
         slowest = min(stage_speeds(config).items(), key=lambda item: item[1], default=None)
         if slowest is not None:
             print(f"slowest stage: {slowest[0]}, {slowest[1]:,.0f} frames a processor second")
@@ -128,7 +128,7 @@ def _select(arguments: list[str]) -> None:
         kinds = column_kinds(read_scores(config.out).clips)
         print("columns: " + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
     selection = select(config)
-    print(show_yields(selection.yields))
+    print(show_yields(selection))
     print(f"written to {config.out / 'selections' / config.name}.json and .parquet")
 
 

@@ -17,6 +17,7 @@ from paracosm.curate.caption_endpoint import EndpointConfig, caption_by_endpoint
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
 from paracosm.curate.export import ExportConfig, export_selection
 from paracosm.curate.pipeline import BAD, run, stage_speeds
+from paracosm.curate.ratings import add_taste
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.review import ReviewConfig, review
 from paracosm.curate.scores import add_up, read_scores, show_origin
@@ -125,7 +126,7 @@ def _run(arguments: list[str]) -> None:
 def _select(arguments: list[str]) -> None:
     config = parse(SelectCommand, name_first(arguments, "--where"), "paracosm curate select").select
     if not config.where:
-        kinds = column_kinds(read_scores(config.out).clips)
+        kinds = column_kinds(add_taste(read_scores(config.out)))
         print("columns: " + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
     selection = select(config)
     print(show_yields(selection))
@@ -145,14 +146,14 @@ def _review(arguments: list[str]) -> None:
 def _caption(arguments: list[str]) -> None:
     command = parse(CaptionCommand, arguments, "paracosm curate caption")
     scores = read_scores(command.out)
-    if not command.endpoint.base_url:
-        captions = caption_from_truth(scores, command.truth, stderr_progress())
-        print(f"{command.out}: {len(captions)} captions written from what the world knew")
-        return
     names = scores.clips["clip"].to_pylist()
     if command.selection:
         _, table = read_selection(command.out, command.selection)
         names = table.filter(table["kept"])["clip"].to_pylist()
+    if not command.endpoint.base_url:
+        captions = caption_from_truth(scores, names, command.truth, stderr_progress())
+        print(f"{command.out}: {len(captions)} captions written from what the world knew")
+        return
     count = caption_by_endpoint(scores, names, command.endpoint, progress=stderr_progress())
     print(
         f"{command.out}: {count.written} captions written, {count.kept} were there, "

@@ -122,7 +122,14 @@ def test_the_page_is_kept_to_itself(page):
 
 @pytest.mark.parametrize(
     "said",
-    [b"{", b"[]", b'{"clip": "../x", "keep": true}', b"x" * (MOST_BYTES + 1)],
+    [
+        b"{",
+        b"[]",
+        b'{"clip": "../x", "keep": true}',
+        b'{"clip": ["a"], "keep": true}',
+        b"[" * (MOST_BYTES - 1),
+        b"x" * (MOST_BYTES + 1),
+    ],
 )
 def test_what_is_no_rating_is_refused_and_not_kept(page, curated, said):
     assert page.post("/rate", content=said, headers=KNOWN).status_code == 400

@@ -6,7 +6,6 @@ Guarded as every page of this house is by ``core.local_page``. This file does NO
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paracosm.core.errors import ConfigError, ParacosmError
+from paracosm.core.foreign import parse_json
 from paracosm.core.local_page import listen, make_page, page_url, same_origin, same_token
 from paracosm.core.rng import stream
 
@@ -151,9 +151,7 @@ def create_app(config: ReviewConfig, desk: ReviewDesk, *, token: str) -> Starlet
 
     async def rate(request: Request) -> Response:
         try:
-            desk.rate(json.loads(await _read_body(request)))
-        except RecursionError:
-            return JSONResponse({"error": "the rating is nested too deeply; load the page again"}, 400)
+            desk.rate(parse_json(await _read_body(request)))
         except (ParacosmError, ValueError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({})

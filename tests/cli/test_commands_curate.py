@@ -27,6 +27,29 @@ def test_a_folder_is_scored_selected_reported_and_exported(tmp_path, capsys):
     assert "1 clips as episodes" in capsys.readouterr().out
 
 
+def test_captions_from_truth_are_of_the_selection_alone_and_an_unknown_one_is_refused(
+    tmp_path, capsys, monkeypatch
+):
+    folder, out = tmp_path / "videos", str(tmp_path / "out")
+    write_video(folder / "a.mp4", [*pan(1, 40), *pan(2, 40)])
+    assert main(["curate", "run", str(folder), "--out", out, *LENGTHS]) == 0
+    assert main(["curate", "select", "start > 0", "--out", out, "--name", "top"]) == 0
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        "paracosm.cli.commands_curate.caption_from_truth",
+        lambda scores, clips, config, progress: asked.append(clips) or [],
+    )
+    assert main(["curate", "caption", "--out", out, "--selection", "top"]) == 0
+    assert main(["curate", "caption", "--out", out]) == 0
+    assert asked == [["a.mp4#40-80"], ["a.mp4#0-40", "a.mp4#40-80"]]
+    capsys.readouterr()
+    assert main(["curate", "caption", "--out", out, "--selection", "none"]) == 2
+    assert "has no selection none; there are: top" in capsys.readouterr().err
+    assert main(["curate", "select", "--out", out]) == 0
+    said = capsys.readouterr().out
+    assert "taste (number), rated_keep (truth), rated_score (number)" in said
+
+
 def test_a_bad_file_ends_with_exit_code_2_after_the_rest_was_scored(tmp_path, capsys):
     folder, out = tmp_path / "videos", str(tmp_path / "out")
     write_video(folder / "a.mp4", pan(1, 40))
@@ -46,6 +69,11 @@ def test_a_bad_file_ends_with_exit_code_2_after_the_rest_was_scored(tmp_path, ca
         ),
         (["select", "motion > 1", "--out", "/nowhere"], "/nowhere was not curated yet"),
         (["run", "/nowhere"], "/nowhere is no folder"),
+        (
+            ["export", "--height", "8", "--width", "8", "--fps", "5", "--to", "file:///tmp/set"],
+            "to file:///tmp/set is an address, but a file or folder of this machine is wanted; give /tmp/set",
+        ),
+        (["run", "s3://bucket/videos"], "folder s3://bucket/videos is an address, but"),
         (["caption", "--endpoint.base-url", "ftp://x"], 'base_url "ftp://x" is no http address'),
     ],
 )

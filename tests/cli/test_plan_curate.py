@@ -51,3 +51,6 @@ def test_what_was_never_measured_is_no_plan(tmp_path):
         plan_curate(["--speeds", str(tmp_path / "none.json")])
     with pytest.raises(ConfigError, match="must be above 0"):
         plan_curate(["--videos", "0"])
+    for words in (["--fps", "nan"], ["--minutes", "inf"], ["--core-hour-price", "nan"]):
+        with pytest.raises(ConfigError, match=r"must be finite numbers; give e\.g\. --fps 24"):
+            plan_curate(words)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from paracosm.core import files
-from paracosm.core.errors import DataError
+from paracosm.core.errors import DataError, MissingPackageError
 from paracosm.curate import pipeline
 from paracosm.curate.footage import Source, find_sources, iterate_pictures
 from paracosm.curate.pipeline import Outcome, run
 from paracosm.curate.probe import ProbeConfig, as_row, probe
-from paracosm.curate.scores import open_folder
+from paracosm.curate.scores import find_source, open_folder, read_scores
 from paracosm.curate.stages import CurateConfig
 from tests.curate.made import pan, write_video
 
@@ -192,6 +192,72 @@ def test_a_file_that_ends_its_process_is_named_and_the_others_are_scored(tmp_pat
     assert outcomes["a.mp4"].reason == (
         "a.mp4 ended the process that read it, in the stage probe; convert it with ffmpeg first"
     )
+
+
+def test_a_picture_that_changes_its_size_is_refused_and_the_rest_is_scored(tmp_path):
+    folder = tmp_path / "videos"
+    first = write_video(folder / "a.ts", pan(1, 20), container="mpegts").read_bytes()
+    second = write_video(folder / "b.ts", pan(2, 20, height=96), container="mpegts").read_bytes()
+    (folder / "both.ts").write_bytes(first + second)
+    outcomes = {
+        outcome.source: outcome for outcome in run(CurateConfig(folder=folder, out=tmp_path, workers=1))
+    }
+    assert [outcomes[name].status for name in ("a.ts", "b.ts", "both.ts")] == ["ok", "ok", "refused"]
+    assert outcomes["both.ts"].reason == (
+        f"{folder}/both.ts changes from 128 x 72 to 128 x 96 at frame 20; part it there, or "
+        "convert it to one size"
+    )
+
+
+def test_a_name_that_is_not_utf8_is_scored_under_a_name_that_can_be_written(tmp_path):
+    folder = tmp_path / "videos"
+    write_video(folder / "a.mp4", pan(0, 50)).rename(os.fsdecode(os.fsencode(folder) + b"/\xff.mp4"))
+    write_video(folder / "\\xff.mp4", pan(1, 50))
+    (folder / os.fsdecode(b"\xfe.mp4")).write_bytes(b"nothing")
+    config = CurateConfig(folder=folder, out=tmp_path / "out", workers=1)
+    outcomes = run(config)
+    assert {outcome.source: outcome.status for outcome in outcomes} == {
+        "\\xfe.mp4": "refused", "\\xff.mp4": "ok", "\\\\xff.mp4": "ok",
+    }  # fmt: skip
+    assert [outcome.seconds for outcome in run(config)] == [{}, {}, {}]
+    scores = read_scores(config.out)
+    assert set(scores.clips["source"].to_pylist()) == {"\\xff.mp4", "\\\\xff.mp4"}
+    assert find_source(scores, "\\xff.mp4").path.exists()
+
+
+def test_our_own_fault_costs_one_source_is_told_apart_and_tried_again(tmp_path, monkeypatch):
+    folder = tmp_path / "videos"
+    write_video(folder / "a.mp4", pan(0, 50))
+    write_video(folder / "b.mp4", pan(1, 50))
+    config = CurateConfig(folder=folder, out=tmp_path / "out", workers=1)
+    stage = pipeline.run_stage
+
+    def break_once(name: str, source: Source, *rest: Any) -> Any:
+        if (name, source.name) == ("motion", "a.mp4"):
+            raise ZeroDivisionError("division\nby zero")
+        return stage(name, source, *rest)
+
+    monkeypatch.setattr(pipeline, "run_stage", break_once)
+    outcomes = {outcome.source: outcome for outcome in run(config)}
+    assert outcomes["b.mp4"].status == "ok"
+    assert (outcomes["a.mp4"].status, outcomes["a.mp4"].stage) == ("failed", "motion")
+    assert outcomes["a.mp4"].reason.startswith(
+        "a.mp4: internal error in stage motion: ZeroDivisionError: division by zero (test_bad_input.py:"
+    )
+    assert [row["status"] for row in open_folder(config.out)[1].to_pylist()] == ["failed", "ok"]
+    monkeypatch.setattr(pipeline, "run_stage", stage)
+    assert [outcome.status for outcome in run(config)] == ["ok", "ok"]
+
+
+def test_a_missing_package_still_ends_a_run(tmp_path, monkeypatch):
+    write_video(tmp_path / "videos" / "a.mp4", pan(0, 5))
+
+    def lack(*_: Any) -> Any:
+        raise MissingPackageError("cv2 is not installed")
+
+    monkeypatch.setattr(pipeline, "run_stage", lack)
+    with pytest.raises(MissingPackageError):
+        run(CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1))
 
 
 def write_turned(path: Path, frames: list[np.ndarray]) -> None:

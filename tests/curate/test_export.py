@@ -94,7 +94,8 @@ def test_too_few_turns_tell_nothing():
 
 
 def test_chosen_clips_of_a_recording_keep_controls_truth_and_captions(recorded, tmp_path):
-    caption_from_truth(read_scores(recorded.out), TruthCaptionConfig())
+    scores = read_scores(recorded.out)
+    caption_from_truth(scores, scores.clips["clip"].to_pylist(), TruthCaptionConfig())
     select(SelectConfig(out=recorded.out, name="all"))
     config = ExportConfig(
         out=recorded.out, selection="all", to=tmp_path / "set", height=72, width=128, fps=10

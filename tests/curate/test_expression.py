@@ -18,6 +18,12 @@ def test_conditions_are_parted_at_and():
     assert [condition.text for condition in conditions] == ["motion > 0.2", "hud < 0.5"]
 
 
+def test_conditions_are_parted_at_a_comma_outside_brackets():
+    conditions = parse_expression("motion > 0.2 , hud < 0.5 or kept, camera in ('a', 'b')", COLUMNS)
+    parted = ["motion > 0.2", "hud < 0.5 or kept", "camera in ('a', 'b')"]
+    assert [condition.text for condition in conditions] == parted
+
+
 @pytest.mark.parametrize(
     ("text", "row", "expected"),
     [
@@ -34,6 +40,11 @@ def test_conditions_are_parted_at_and():
         ("kept == true and (motion) > -1e-3", {"kept": True, "motion": 0}, [True, True]),
         ("kept", {"kept": False}, [False]),
         ("", {}, []),
+        ("motion > 0.2, hud < 0.5", {"motion": 0.3, "hud": 0.6}, [True, False]),
+        ("motion > 1 or hud < 1, kept", {"motion": 0, "hud": 0, "kept": False}, [True, False]),
+        ("camera in ('pan', 'still'), kept", {"camera": "still", "kept": True}, [True, True]),
+        ("1e999 - 1e999 < 1", {}, [None]),
+        ("not 1e999 * 0 == motion", {"motion": 1}, [None]),
     ],
 )
 def test_expressions_mean_what_they_say(text, row, expected):
@@ -48,6 +59,8 @@ def test_expressions_mean_what_they_say(text, row, expected):
         ("motion > 'a'", "a number cannot be compared with a text"),
         ("camera < 'a'", "< compares numbers; use == or != here"),
         ("motion", "a condition is needed, not a number"),
+        ("motion > 1,", "cannot be read at its end: a column, a number or a bracket must stand here"),
+        ("(motion > 1, hud < 1)", '")" is missing'),
         ("motion > 1 hud < 2", 'at "hud < 2": nothing more can stand here'),
         ("__import__('os')", 'there is no column "__import__"'),
         ("motion.real > 1", 'unknown sign "."'),

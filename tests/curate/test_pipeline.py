@@ -8,14 +8,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from paracosm.core.errors import BusyError, ConfigError
+from paracosm.core.errors import BusyError, ConfigError, DataError
 from paracosm.core.files import TEMPORARY_PREFIX
+from paracosm.curate.cuts import CutsConfig, Shot, lay_out, split_shot
 from paracosm.curate.measure import MeasureConfig
 from paracosm.curate.motion import MotionConfig
-from paracosm.curate.pipeline import run, stage_speeds
-from paracosm.curate.scores import read_scores
+from paracosm.curate.pipeline import SOURCES_FILE, run, stage_speeds
+from paracosm.curate.probe import find_gaps
+from paracosm.curate.report import ReportConfig, build_page
+from paracosm.curate.scores import add_up, read_scores, show_origin
+from paracosm.curate.select import SelectConfig, decide, show_yields
 from paracosm.curate.stages import SOURCE_STAGES, CurateConfig, stage_keys
 from paracosm.curate.store import ScoreStore
 from tests.curate.conftest import CUTS
@@ -102,6 +108,90 @@ def test_no_worker_is_refused():
 
 def test_speeds_are_told_for_each_stage(curated_once):
     assert set(stage_speeds(curated_once)) == set(SOURCE_STAGES)
+
+
+def test_a_long_gap_parts_two_shots_and_clips_are_as_long_as_their_own_times_say(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    times = [index * 100 + (10_000_000 if index >= 40 else 0) for index in range(80)]
+    write_video(config.folder / "a.mkv", pan(1, 80, step=2), times=times)
+    run(config)
+    clips = read_scores(config.out).clips.select(["start", "stop", "seconds", "begins", "fps"]).to_pylist()
+    assert [(row["start"], row["stop"], row["begins"]) for row in clips] == [
+        (0, 40, "source"),
+        (40, 80, "gap"),
+    ]
+    assert [row["seconds"] for row in clips] == pytest.approx([4.0, 4.0])
+    assert [row["fps"] for row in clips] == pytest.approx([10.0, 10.0], rel=1e-3)
+
+
+def test_a_clock_that_begins_anew_parts_two_shots(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    once = write_video(config.folder / "a.ts", pan(1, 30), container="mpegts")
+    once.write_bytes(once.read_bytes() * 2)
+    run(config)
+    clips = read_scores(config.out).clips.to_pylist()
+    assert [(row["start"], row["stop"], row["begins"]) for row in clips] == [
+        (0, 30, "source"),
+        (30, 60, "gap"),
+    ]
+    assert {round(row["fps"], 3) for row in clips} == {10.0}
+
+
+@pytest.mark.parametrize("fps", [10, 24, 23.976, 30, 59.94])
+def test_an_even_rate_is_split_as_whole_frames_of_that_rate(fps):
+    starts, step, gap_s = lay_out(np.arange(1500) / fps, fps)
+    pieces = split_shot(Shot(start=7, stop=1450, begins="cut"), starts, step, CutsConfig())
+    most = round(16 * fps)
+    assert [stop - start for start, stop, _ in pieces[:-1]] == [most] * (1443 // most)
+    assert (pieces[-1][2] == "") == (1443 % most < round(4 * fps))
+    assert gap_s == 0
+
+
+def test_what_is_in_no_clip_is_told_with_its_reason(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    black = [np.zeros((72, 128, 3), np.uint8)] * 20
+    write_video(config.folder / "mixed.mp4", [*pan(1, 30), *black, *pan(2, 10), *black])
+    write_video(config.folder / "short.mp4", pan(3, 12))
+    (config.folder / "bad.mp4").write_bytes(b"no video")
+    for _ in range(2):  # what an earlier run found is told as well
+        outcomes = {outcome.source: outcome for outcome in run(config)}
+        assert outcomes["short.mp4"].reason == "short.mp4 gave no clip: 1.2 s too short"
+    scores = read_scores(config.out)
+    rows = {row["source"]: row for row in scores.sources.to_pylist()}
+    names = ("clips", "seconds", "clip_seconds", "too_short_seconds", "black_seconds", "gap_seconds")
+    assert [rows["mixed.mp4"][name] for name in names] == pytest.approx([1, 8.0, 3.0, 1.0, 4.0, 0.0])
+    assert [rows["bad.mp4"][name] for name in names] == [None] * 6
+    assert show_origin(add_up(scores.sources)) == (
+        "3 files, 2 scored; 1 gave no clip; 0.003 hours probed, 0.001 in clips; "
+        "hours in no clip: 0.001 too short, 0.001 black"
+    )
+    selection = decide(scores, SelectConfig(out=config.out))
+    assert show_yields(selection).startswith("3 files, 2 scored; 1 gave no clip")
+    page = build_page(scores, selection, ReportConfig(out=config.out))
+    assert page.count("3 files, 2 scored; 1 gave no clip") == 2
+    assert "short.mp4 gave no clip: 1.2 s too short" in page
+
+
+def test_a_folder_that_gave_no_clip_can_be_selected_and_reported(tmp_path):
+    config = CurateConfig(folder=tmp_path / "videos", out=tmp_path / "out", workers=1, cuts=CUTS)
+    write_video(config.folder / "short.mp4", pan(3, 12))
+    run(config)
+    scores = read_scores(config.out)
+    selection = decide(scores, SelectConfig(out=config.out, where="motion > 0.1"))
+    assert "1 files, 1 scored; 1 gave no clip" in show_yields(selection)
+    assert "gave no clip" in build_page(scores, selection, ReportConfig(out=config.out))
+
+
+def test_a_folder_of_an_older_version_says_what_to_run(curated):
+    path = curated / SOURCES_FILE
+    pq.write_table(pq.read_table(path).drop_columns(["clips"]), path)
+    with pytest.raises(DataError, match="was curated by an older version; run: paracosm curate run FOLDER"):
+        read_scores(curated)
+
+
+def test_slow_frames_are_no_gaps():
+    spacing = np.array([2.0, 2.0, 9.0, 2.0, -1.0, 2.0])
+    assert find_gaps(spacing).tolist() == [False, False, True, False, True, False]
 
 
 @pytest.mark.slow

@@ -122,7 +122,14 @@ def test_the_page_is_kept_to_itself(page):
 
 @pytest.mark.parametrize(
     "said",
-    [b"{", b"[]", b'{"clip": "../x", "keep": true}', b"x" * (MOST_BYTES + 1)],
+    [
+        b"{",
+        b"[]",
+        b'{"clip": "../x", "keep": true}',
+        b'{"clip": ["a"], "keep": true}',
+        b"[" * (MOST_BYTES - 1),
+        b"x" * (MOST_BYTES + 1),
+    ],
 )
 def test_what_is_no_rating_is_refused_and_not_kept(page, curated, said):
     assert page.post("/rate", content=said, headers=KNOWN).status_code == 400
@@ -180,6 +187,23 @@ def test_a_torn_last_rating_is_left_out(tmp_path):
     with (tmp_path / "ratings.jsonl").open("a") as file:
         file.write('{"clip": "b"')
     assert list(read_ratings(tmp_path)) == ["a"]
+
+
+def test_a_rating_after_a_torn_one_leaves_a_file_that_can_be_read(tmp_path):
+    add_rating(tmp_path, Rating(clip="a", keep=True))
+    with (tmp_path / "ratings.jsonl").open("a") as file:
+        file.write('{"clip": "b"')
+    add_rating(tmp_path, Rating(clip="c", keep=False))
+    add_rating(tmp_path, Rating(clip="d", keep=True))
+    assert list(read_ratings(tmp_path)) == ["a", "c", "d"]
+
+
+def test_a_whole_rating_that_lacks_its_newline_stays(tmp_path):
+    add_rating(tmp_path, Rating(clip="a", keep=True))
+    path = tmp_path / "ratings.jsonl"
+    path.write_text(path.read_text().rstrip("\n"))
+    add_rating(tmp_path, Rating(clip="b", keep=True))
+    assert list(read_ratings(tmp_path)) == ["a", "b"]
 
 
 def test_a_score_out_of_range_is_refused():

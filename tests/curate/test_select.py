@@ -16,7 +16,7 @@ def test_a_selection_tells_the_yield_of_each_condition(curated):
         ("hud < 0.1", 2, 2, 0),
         ("not a duplicate", 1, 3, 0),
     ]
-    assert "motion > 0.1" in show_yields(selection.yields)
+    assert "motion > 0.1" in show_yields(selection)
 
 
 def test_what_is_not_known_selects_nothing_and_is_told(curated):

@@ -4,9 +4,11 @@ Mistakes come out as one line with the closest option that exists. This file doe
 """
 
 import contextlib
+import dataclasses
 import functools
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,9 @@ File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 """An option that names a folder."""
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+"""An address as a Path writes it: with one slash of the two or three."""
 
 
 def parse(cls: type[C], arguments: Sequence[str], command: str, default: C | None = None) -> C:
@@ -46,11 +51,13 @@ def parse(cls: type[C], arguments: Sequence[str], command: str, default: C | Non
     said = io.StringIO()
     try:
         with contextlib.nullcontext() if asked_for_help else _captured(said):
-            return tyro.cli(cls, prog=command, args=list(arguments), config=markers, **options)
+            parsed = tyro.cli(cls, prog=command, args=list(arguments), config=markers, **options)
     except SystemExit:
         if asked_for_help:
             raise
         raise ConfigError(f"{_one_line(said.getvalue())}; see {command} --help") from None
+    _refuse_addresses(parsed)
+    return parsed
 
 
 def stderr_progress() -> ProgressMaker:
@@ -83,6 +90,26 @@ def name_first(arguments: Sequence[str], option: str) -> list[str]:
 def command_line(command: str, arguments: Sequence[str]) -> str:
     """Return what was typed, for reports."""
     return " ".join(["paracosm", command, *arguments])
+
+
+def _refuse_addresses(config: Any) -> None:
+    """Refuse an address where a file or folder of this machine is wanted: it would make a folder "file:".
+
+    Raises:
+        ConfigError: names the address and what to give instead.
+    """
+    for part in dataclasses.fields(config):
+        given = getattr(config, part.name)
+        for value in given if isinstance(given, tuple) else (given,):
+            if dataclasses.is_dataclass(value):
+                _refuse_addresses(value)
+            elif isinstance(value, Path) and (found := _ADDRESS.match(str(value))):
+                kind, rest = found.groups()
+                local = kind == "file"
+                raise ConfigError(
+                    f"{part.name} {kind}://{'/' if local else ''}{rest} is an address, but a file or folder "
+                    f"of this machine is wanted; give {f'/{rest}' if local else 'a path and copy it'}"
+                )
 
 
 @contextlib.contextmanager

@@ -16,10 +16,11 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.curate.caption_endpoint import EndpointConfig, caption_by_endpoint
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
 from paracosm.curate.export import ExportConfig, export_selection
-from paracosm.curate.pipeline import run, stage_speeds
+from paracosm.curate.pipeline import BAD, run, stage_speeds
+from paracosm.curate.ratings import add_taste
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.review import ReviewConfig, review
-from paracosm.curate.scores import read_scores
+from paracosm.curate.scores import add_up, read_scores, show_origin
 from paracosm.curate.select import SelectConfig, column_kinds, read_selection, select, show_yields
 from paracosm.curate.stages import CurateConfig
 
@@ -108,13 +109,15 @@ def _run(arguments: list[str]) -> None:
     counts = Counter(outcome.status for outcome in outcomes)
     print(f"{config.out}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     if counts["ok"]:
-        clips = read_scores(config.out).clips
-        hours = sum(clips["seconds"].to_pylist()) / 3600
-        print(f"{len(clips):,} clips, {hours:.2f} hours; next: paracosm curate select --out {config.out}")
+        scores = read_scores(config.out)
+        print(show_origin(add_up(scores.sources)))
+        print(f"{len(scores.clips):,} clips; next: paracosm curate select --out {config.out}")
         slowest = min(stage_speeds(config).items(), key=lambda item: item[1], default=None)
         if slowest is not None:
             print(f"slowest stage: {slowest[0]}, {slowest[1]:,.0f} frames a processor second")
-    bad = [outcome for outcome in outcomes if outcome.status in ("refused", "not written")]
+    bad = sorted(
+        (outcome for outcome in outcomes if outcome.status in BAD), key=lambda o: o.status != "failed"
+    )
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise DataError(f"{len(bad)} of {len(outcomes)} sources could not be used: {bad[0].reason}{more}")
@@ -123,10 +126,10 @@ def _run(arguments: list[str]) -> None:
 def _select(arguments: list[str]) -> None:
     config = parse(SelectCommand, name_first(arguments, "--where"), "paracosm curate select").select
     if not config.where:
-        kinds = column_kinds(read_scores(config.out).clips)
+        kinds = column_kinds(add_taste(read_scores(config.out)))
         print("columns: " + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
     selection = select(config)
-    print(show_yields(selection.yields))
+    print(show_yields(selection))
     print(f"written to {config.out / 'selections' / config.name}.json and .parquet")
 
 
@@ -143,14 +146,14 @@ def _review(arguments: list[str]) -> None:
 def _caption(arguments: list[str]) -> None:
     command = parse(CaptionCommand, arguments, "paracosm curate caption")
     scores = read_scores(command.out)
-    if not command.endpoint.base_url:
-        captions = caption_from_truth(scores, command.truth, stderr_progress())
-        print(f"{command.out}: {len(captions)} captions written from what the world knew")
-        return
     names = scores.clips["clip"].to_pylist()
     if command.selection:
         _, table = read_selection(command.out, command.selection)
         names = table.filter(table["kept"])["clip"].to_pylist()
+    if not command.endpoint.base_url:
+        captions = caption_from_truth(scores, names, command.truth, stderr_progress())
+        print(f"{command.out}: {len(captions)} captions written from what the world knew")
+        return
     count = caption_by_endpoint(scores, names, command.endpoint, progress=stderr_progress())
     print(
         f"{command.out}: {count.written} captions written, {count.kept} were there, "

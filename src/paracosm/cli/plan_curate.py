@@ -6,6 +6,7 @@ is an assumption that stands among the options. This file does NOT measure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,13 @@ class PlanCurateCommand:
     """Also write the figures to this file."""
 
     def __post_init__(self) -> None:
-        """Refuse sets of nothing."""
+        """Refuse sets of nothing, and what is no number."""
+        numbers = (self.minutes, self.fps, self.core_hour_price)
+        if not all(math.isfinite(number) for number in numbers):
+            raise ConfigError(
+                f"minutes {self.minutes:g}, fps {self.fps:g} and core_hour_price {self.core_hour_price:g} "
+                "must be finite numbers; give e.g. --fps 24"
+            )
         if min(self.videos, self.cores) < 1 or min(self.minutes, self.fps) <= 0 or self.core_hour_price < 0:
             raise ConfigError("videos, cores, minutes and fps must be above 0 and the price 0 or more")
 

@@ -1,14 +1,16 @@
 """Files that are either whole or absent: written under a temporary name, flushed, then renamed.
 
+A file of lines is whole up to its last newline: what a kill has torn behind it is cut before the next line.
 This file does NOT know what is written.
 """
 
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from safetensors import SafetensorError
 
 from paracosm.core.errors import DataError
 from paracosm.core.foreign import parse_json
+
+logger = logging.getLogger(__name__)
 
 TEMPORARY_PREFIX = ".partial-"
 """Names that begin so were being written when a process died; readers skip them, writers may delete them."""
@@ -143,6 +147,41 @@ def read_json(path: Path) -> Any:
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error})") from error
+
+
+def append_json(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line of JSON; a last line that a kill has torn is cut first.
+
+    Raises:
+        DataError: when the disk is full or the file cannot be written.
+    """
+    try:
+        cut_torn_line(path)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise DataError(f"{path} could not be written ({error.strerror}); free some space") from error
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut what stands after the last newline: a process was killed while it wrote it.
+
+    An object that is whole and lacks nothing but its newline, as some editors leave it, gets one instead.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        with contextlib.suppress(ValueError):
+            json.loads(content[whole:])
+            file.write(b"\n")
+            return
+        logger.warning("cut a torn last line of %d bytes off %s", len(content) - whole, path)
+        file.truncate(whole)
 
 
 def file_hash(path: Path) -> str:

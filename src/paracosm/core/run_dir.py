@@ -26,7 +26,7 @@ from typing import Any, TextIO
 
 from paracosm.core.config import differences, from_json, to_json
 from paracosm.core.errors import ConfigError, DataError
-from paracosm.core.files import TEMPORARY_PREFIX, read_json, whole_folder, write_json
+from paracosm.core.files import TEMPORARY_PREFIX, cut_torn_line, read_json, whole_folder, write_json
 from paracosm.core.locks import lock_folder
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class RunDir:
             ) from error
         if exclusive and self._lock is None:
             self._lock = lock_folder(self.path, "in use")
-            _cut_torn_line(self.log_path)
+            cut_torn_line(self.log_path)
             for left_over in self.checkpoints.glob(f"{TEMPORARY_PREFIX}*"):
                 logger.warning("removed %s, which was being written when a run was killed", left_over)
                 shutil.rmtree(left_over, ignore_errors=True)
@@ -226,18 +226,6 @@ class RunDir:
         for step in self.checkpoint_steps()[:-keep]:
             if not (milestone_every and step % milestone_every == 0):
                 shutil.rmtree(self.checkpoint_path(step))
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cut what stands after the last newline: a process was killed while it wrote it."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            logger.warning("cut a torn last line of %d bytes off %s", len(content) - whole, path)
-            file.truncate(whole)
 
 
 def _fill_in(config: Any, saved: Any) -> Any:

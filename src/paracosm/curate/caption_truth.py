@@ -66,9 +66,15 @@ class TruthCaptionConfig:
 
 
 def caption_from_truth(
-    scores: Scores, config: TruthCaptionConfig, progress: ProgressMaker = no_progress
+    scores: Scores, clips: Sequence[str], config: TruthCaptionConfig, progress: ProgressMaker = no_progress
 ) -> list[Caption]:
-    """Caption every clip of a recording that has none of this version, and append the captions.
+    """Caption clips of recordings that have no caption of this version, and append the captions.
+
+    Args:
+        scores: scores of the folder.
+        clips: which clips; usually all, or the kept ones of a selection.
+        config: how knowledge becomes words.
+        progress: makes the progress line.
 
     Returns:
         The captions that were written now; videos get none, since nothing is known of them.
@@ -79,7 +85,8 @@ def caption_from_truth(
     made_by = f"truth-v{VERSION}{'-scores' if config.scores else ''}"
     done = {row["clip"] for row in read_lines(scores.config.out) if row.get("made_by") == made_by}
     sources = {source.name: source for source in find_sources(scores.config.folder, scores.config.game)}
-    rows = [row for row in scores.clips.to_pylist() if row["clip"] not in done]
+    wanted = set(clips) - done
+    rows = [row for row in scores.clips.to_pylist() if row["clip"] in wanted]
     rows = [row for row in rows if row["source"] in sources and sources[row["source"]].kind == "episode"]
     line, captions = progress("caption", len(rows), "clip"), []
     for count, row in enumerate(rows, 1):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from paracosm.core.errors import DataError
+from paracosm.core.files import append_json
 
 from .ratings import read_ratings
 
@@ -95,13 +96,7 @@ def append_line(out: Path, row: Mapping[str, Any]) -> None:
     Raises:
         DataError: when the disk is full.
     """
-    path = out / CAPTIONS_FILE
-    try:
-        _cut_torn_line(path)
-        with path.open("a") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(f"{path} could not be written ({error.strerror}); free some space") from error
+    append_json(out / CAPTIONS_FILE, row)
 
 
 def read_lines(out: Path) -> list[dict[str, Any]]:
@@ -140,13 +135,3 @@ def shorten(text: str, most_words: int) -> str:
     """Keep at most so many words."""
     words = text.split()
     return text if len(words) <= most_words else " ".join(words[:most_words]).rstrip(",;")
-
-
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)

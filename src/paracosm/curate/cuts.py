@@ -2,11 +2,14 @@
 
 PySceneDetect takes flashes and fast turns for cuts, and is asked to propose too many rather than too few. The
 judge "evidence" weighs what lies around each proposal; "transnet" asks the TransNetV2 network, around each
-proposal only. Fades through black part shots too. This file does NOT see soft dissolves.
+proposal only. Fades through black part shots too, and gaps in the frames' own times, by which lengths are
+reckoned. What becomes no clip is told with its reason. This file does NOT see soft dissolves.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +19,10 @@ import pyarrow as pa
 from paracosm.core.errors import ConfigError
 
 from .footage import Source
+from .probe import find_gaps
 from .transnet import believe
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = pa.schema(
     [
@@ -31,8 +35,13 @@ SCHEMA = pa.schema(
         ("begins", pa.string()),
     ]
 )
-"""Columns of the table: one row for each clip; ``begins`` says what stands before it: source, cut, fade or
-split."""
+"""Columns of the table: one row for each clip; ``begins`` says what stands before it: source, cut, fade,
+gap or split."""
+
+LEFT_OUT = ("too short", "rest", "black", "gap")
+"""Why footage is in no clip: its shot is shorter than a clip may be, it is the rest of a shot that was split,
+it is black, or there are no frames at all."""
+_LEFT_OUT_KEY = b"left_out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +89,56 @@ def cut(source: Source, measured: pa.Table, fps: float, config: CutsConfig) -> p
         config: what counts as a cut.
 
     Returns:
-        A table of SCHEMA; empty when nothing is long enough.
+        A table of SCHEMA; empty when nothing is long enough. :func:`left_out_of` tells what is in no clip.
     """
-    shots = find_shots(source, measured, config)
+    starts, step, gap_s = lay_out(measured["time"].to_numpy(), fps)
     rows = []
-    for number, shot in enumerate(shots):
-        for start, stop, begins in split_shot(shot, fps, config):
+    left = dict.fromkeys(LEFT_OUT, 0.0) | {"gap": gap_s, "black": float(starts[-1])}
+    for number, shot in enumerate(find_shots(source, measured, config)):
+        left["black"] -= starts[shot.stop] - starts[shot.start]
+        for start, stop, begins in split_shot(shot, starts, step, config):
+            seconds = round(float(starts[stop] - starts[start]), 6)
+            if not begins:
+                left["too short" if start == shot.start else "rest"] += seconds
+                continue
             rows.append(
                 {
                     "clip": f"{source.name}#{start}-{stop}",
                     "source": source.name,
                     "start": start,
                     "stop": stop,
-                    "seconds": (stop - start) / fps,
+                    "seconds": seconds,
                     "shot": number,
                     "begins": begins,
                 }
             )
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    told = json.dumps({reason: round(float(seconds), 6) for reason, seconds in left.items()})
+    return pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({_LEFT_OUT_KEY: told}))
+
+
+def left_out_of(table: pa.Table) -> Mapping[str, float]:
+    """Return the seconds of a source that are in no clip, by each reason of LEFT_OUT."""
+    return json.loads(table.schema.metadata[_LEFT_OUT_KEY])
+
+
+def lay_out(times: np.ndarray, fps: float) -> tuple[np.ndarray, float, float]:
+    """Put the frames one behind the other, without the gaps between them.
+
+    Args:
+        times: when each frame is shown, in seconds, (n,).
+        fps: rate where the times tell none.
+
+    Returns:
+        Where each frame begins and the last one ends, (n + 1,); how long a frame usually is; and the length
+        of all gaps, in seconds.
+    """
+    spacing = np.diff(times)
+    gaps = find_gaps(spacing)
+    even = spacing[~gaps & (spacing > 0)]
+    step = float(np.median(even)) if len(even) else 1 / fps
+    lengths = np.append(np.where(gaps, step, spacing), step)
+    gap_s = float(np.maximum(spacing[gaps] - step, 0.0).sum())
+    return np.concatenate([[0.0], np.cumsum(lengths)]), step, gap_s
 
 
 def find_shots(source: Source, measured: pa.Table, config: CutsConfig) -> list[Shot]:
@@ -107,7 +148,8 @@ def find_shots(source: Source, measured: pa.Table, config: CutsConfig) -> list[S
     cuts = [
         index for index in find_cuts(source, measured, config) if not black[index] and not black[index - 1]
     ]
-    marks = dict.fromkeys(cuts, "cut")
+    gaps = np.flatnonzero(find_gaps(np.diff(measured["time"].to_numpy()))) + 1
+    marks = dict.fromkeys(cuts, "cut") | dict.fromkeys(gaps.tolist(), "gap")
     shots: list[Shot] = []
     start, begins = 0, "source"
     for index in range(len(dark) + 1):
@@ -130,14 +172,26 @@ def find_cuts(source: Source, measured: pa.Table, config: CutsConfig) -> list[in
     return [int(index) for index in proposed if chance[index] >= config.probability]
 
 
-def split_shot(shot: Shot, fps: float, config: CutsConfig) -> list[tuple[int, int, str]]:
-    """Part a shot into clips of at most most_s; a piece shorter than least_s is left out."""
-    least, most = round(config.least_s * fps), max(1, round(config.most_s * fps))
-    pieces = []
-    for start in range(shot.start, shot.stop, most):
-        stop = min(start + most, shot.stop)
-        if stop - start >= least:
-            pieces.append((start, stop, shot.begins if start == shot.start else "split"))
+def split_shot(shot: Shot, starts: np.ndarray, step: float, config: CutsConfig) -> list[tuple[int, int, str]]:
+    """Part a shot into pieces of at most most_s.
+
+    Args:
+        shot: what is parted.
+        starts: where each frame begins and the last one ends, in seconds.
+        step: how long a frame usually is; lengths are rounded to whole frames.
+        config: lengths of a clip.
+
+    Returns:
+        First frame, frame after the last, and what stands before it; "" for a piece shorter than least_s.
+    """
+    pieces, start = [], shot.start
+    while start < shot.stop:
+        end = starts[start] + config.most_s + step / 2
+        stop = min(max(int(np.searchsorted(starts, end, "right")) - 1, start + 1), shot.stop)
+        long_enough = starts[stop] - starts[start] >= config.least_s - step / 2
+        begins = shot.begins if start == shot.start else "split"
+        pieces.append((start, stop, begins if long_enough else ""))
+        start = stop
     return pieces
 
 

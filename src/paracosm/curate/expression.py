@@ -1,13 +1,15 @@
 """The small language of selections: "motion > 0.2 and hud < 0.5 and camera in ('pan-left', 'pan-right')".
 
 Names of columns, numbers, texts, true and false; < <= > >= == !=, in, not in; and, or, not, brackets;
-+ - * /; known(column), for what was not measured. It is parsed here by hand: nothing is ever evaluated as
-Python. A comparison with what is not known is itself not known; and what is not known selects nothing.
++ - * /; known(column), for what was not measured. A comma outside brackets parts conditions that must all
+hold. It is parsed here by hand: nothing is ever evaluated as Python. A comparison with what is not known is
+itself not known; and what is not known selects nothing.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,21 +105,30 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> list[Condition]:
-        conditions = []
+        conditions = self._joined_by_and()
+        while self._take(","):
+            conditions += self._joined_by_and()
+        if self._peek().kind != "end":
+            self._fail("nothing more can stand here")
+        return conditions
+
+    def _joined_by_and(self) -> list[Condition]:
+        conditions, first = [], self._place
         while True:
-            begun = self._peek().start
+            begun = self._place
             part = self._need(self._not(), "truth")
-            ended = self._tokens[self._place - 1].stop
             if self._peek().text == "or":
                 # "a or b and c": the whole is one condition, since no part of it must hold alone
-                self._place = 0
+                self._place = first
                 whole = self._need(self._or(), "truth")
-                self._expect_end()
-                return [Condition(self._text.strip(), whole.value)]
-            conditions.append(Condition(self._text[begun:ended], part.value))
+                return [Condition(self._written(first), whole.value)]
+            conditions.append(Condition(self._written(begun), part.value))
             if not self._take("and"):
-                self._expect_end()
                 return conditions
+
+    def _written(self, begun: int) -> str:
+        """The text from a token to the last one that was taken."""
+        return self._text[self._tokens[begun].start : self._tokens[self._place - 1].stop]
 
     def _or(self) -> _Typed:
         return self._joined("or", self._and, any_known=True)
@@ -269,10 +280,6 @@ class _Parser:
         self._next()
         return True
 
-    def _expect_end(self) -> None:
-        if self._peek().kind != "end":
-            self._fail("nothing more can stand here")
-
     def _fail(self, reason: str) -> Any:
         token = self._peek()
         place = f'at "{self._text[token.start : token.start + 20]}"' if token.kind != "end" else "at its end"
@@ -312,7 +319,9 @@ def _tokenize(text: str) -> Sequence[_Token]:
 def _both(combine: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
     def value(row: Row) -> Any:
         one, two = left(row), right(row)
-        return None if one is None or two is None else combine(one, two)
+        found = None if one is None or two is None else combine(one, two)
+        # what has no value, as the difference of two infinities, must be "not known", not silently false
+        return None if isinstance(found, float) and math.isnan(found) else found
 
     return value
 

@@ -34,10 +34,11 @@ SAFE_OPENING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One video or one episode, by name; nothing of it has been read.
+    r"""One video or one episode, by name; nothing of it has been read.
 
     Attributes:
-        name: path below the folder, with "/" between its parts; unique in the folder.
+        name: path below the folder, with "/" between its parts; unique in the folder, and always a text: what
+            is not UTF-8 stands as \xNN, and a backslash twice.
         game: what it shows: the first folder of the name, or the world of a recording; "" when not told.
         path: the video file, or the episode's folder.
         kind: how it is read.
@@ -106,6 +107,11 @@ def find_sources(folder: Path, game: str = "") -> list[Source]:
     return found
 
 
+def as_text(name: str) -> str:
+    r"""Write what is not UTF-8 in a name from the disk as \xNN, so that tables and screens can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def open_episode_of(source: Source) -> EpisodeRef:
     """Open the episode that a source names.
 
@@ -168,8 +174,8 @@ def _files(folder: Path, game: str) -> list[Source]:
             first, slash, _ = relative.partition("/")
             found.append(
                 Source(
-                    name=relative,
-                    game=first if slash else game,
+                    name=as_text(relative.replace("\\", "\\\\")),
+                    game=as_text(first) if slash else game,
                     path=path,
                     kind="video",
                     identity=_identity(path, relative),
@@ -211,7 +217,7 @@ def _iterate_episode(source: Source, small_width: int, start: int, stop: int | N
 
 def _iterate_video(path: Path, small_width: int, start: int, stop: int | None) -> Iterator[Picture]:
     av = need("av", "video")
-    count, first = 0, None
+    count, first, size = 0, None, None
     try:
         with av.open(str(path), options=SAFE_OPENING) as container:
             stream: Any = container.streams.video[0]
@@ -221,6 +227,12 @@ def _iterate_video(path: Path, small_width: int, start: int, stop: int | None) -
             for frame in container.decode(stream):
                 time = float(frame.time) if frame.time is not None else float(count)
                 first = time if first is None else first
+                size = size or (frame.width, frame.height)
+                if size != (frame.width, frame.height):
+                    raise DataError(
+                        f"{as_text(str(path))} changes from {size[0]} x {size[1]} to {frame.width} x "
+                        f"{frame.height} at frame {count}; part it there, or convert it to one size"
+                    )
                 if stop is not None and count >= stop:
                     return
                 if count >= start:
@@ -228,7 +240,8 @@ def _iterate_video(path: Path, small_width: int, start: int, stop: int | None) -
                 count += 1
     except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
         raise DataError(
-            f"{path} cannot be decoded after {count} frames ({_first_line(error)}); fetch it anew"
+            f"{as_text(str(path))} cannot be decoded after {count} frames ({_first_line(error)}); "
+            "fetch it anew"
         ) from error
 
 

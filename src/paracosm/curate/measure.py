@@ -138,7 +138,7 @@ def _rows(source: Source, fps: float, config: MeasureConfig) -> Iterator[dict[st
     for picture in iterate_pictures(source, config.small_width):
         grey = _to_grey(picture.small)
         row = _measure_small(picture, grey, before)
-        if picture.time >= next_picture:
+        if picture.time >= next_picture or next_picture - picture.time > 1 / config.pictures_rate_hz:
             next_picture = picture.time + 1 / config.pictures_rate_hz - 0.5 / fps
             row |= _measure_whole(picture, grey, config)
         rows.append(row)

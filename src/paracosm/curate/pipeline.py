@@ -11,26 +11,28 @@ import json
 import logging
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paracosm.core.config import save_config
-from paracosm.core.errors import DataError
-from paracosm.core.files import whole_file
+from paracosm.core.errors import DataError, MissingPackageError
+from paracosm.core.files import append_json, whole_file
 from paracosm.core.judges import FrameEncoder, FrameJudge
 from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.workers import end_with_parent, ending_workers
 
-from .footage import Source, find_sources
+from .cuts import LEFT_OUT, left_out_of
+from .footage import Source, as_text, find_sources
 from .handed_in import add_handed_in
-from .probe import NoVideoError
+from .probe import NoVideoError, as_row
 from .ray_pool import run_on_ray
 from .remote import RemoteFolder
 from .stages import SOURCE_STAGES, CurateConfig, run_stage, stage_keys
@@ -41,9 +43,16 @@ logger = logging.getLogger(__name__)
 CONFIG_FILE = "config.json"
 SOURCES_FILE = "sources.parquet"
 LOG_FILE = "log.jsonl"
+LINES = ".jsonl"
+"""Ending of the files that a folder's ratings, captions and log are kept in, line by line."""
+REMADE = (CONFIG_FILE, SOURCES_FILE)
+"""Files that every run writes anew."""
 
-Status = Literal["ok", "passed over", "refused", "not written"]
-"""ok: scored; passed over: no video and does not say so; refused: bad input; not written: the disk failed."""
+Status = Literal["ok", "passed over", "refused", "not written", "failed"]
+"""ok: scored; passed over: no video and does not say so; refused: bad input; not written: the disk failed;
+failed: our own fault, so that nothing is kept of it and the next run tries again."""
+BAD: tuple[Status, ...] = ("refused", "not written", "failed")
+"""What a run tells at its end as sources that could not be used."""
 
 SOURCES_SCHEMA = pa.schema(
     [
@@ -53,8 +62,14 @@ SOURCES_SCHEMA = pa.schema(
         ("status", pa.string()),
         ("stage", pa.string()),
         ("reason", pa.string()),
+        ("clips", pa.int32()),
+        ("seconds", pa.float64()),
+        ("clip_seconds", pa.float64()),
+        *((f"{reason.replace(' ', '_')}_seconds", pa.float64()) for reason in LEFT_OUT),
     ]
 )
+"""Columns of sources.parquet: a row for each file. The seconds are its own, those in clips, and those in none
+by their reason; null where they are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +83,7 @@ class Outcome:
         reason: why, in words; "" when all is well.
         seconds: processor seconds of each stage that ran now; stages done by an earlier run are not in it.
         num_frames: frames that were measured now.
+        gave: its seconds and clips as far as they are known, by the columns of SOURCES_SCHEMA.
     """
 
     source: str
@@ -76,6 +92,7 @@ class Outcome:
     reason: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     num_frames: int = 0
+    gave: dict[str, float] = field(default_factory=dict)
 
 
 def run(
@@ -108,9 +125,9 @@ def run(
         RemoteFolder(config.origin).fetch(config.folder)
     sources = find_sources(config.folder, config.game)
     with store.lock():
-        mirror = RemoteFolder(config.mirror) if config.mirror else None
+        mirror = RemoteFolder(config.mirror, joined=LINES) if config.mirror else None
         if mirror is not None:
-            mirror.fetch(config.out)
+            mirror.fetch(config.out, remade=REMADE)
         save_config(config, config.out / CONFIG_FILE)
         outcomes = []
         for outcome in _run_all(sources, config, progress):
@@ -135,7 +152,18 @@ def run_source(source: Source, config: CurateConfig) -> Outcome:
     store, keys = ScoreStore(config.out), stage_keys(config)
     tables: dict[str, pa.Table] = {}
     seconds: dict[str, float] = {}
-    num_frames = 0
+
+    def end(status: Status, stage: str = "", reason: str = "") -> Outcome:
+        return Outcome(
+            source=source.name,
+            status=status,
+            stage=stage,
+            reason=as_text(reason),
+            seconds=seconds,
+            num_frames=len(tables["measure"]) if status == "ok" and "measure" in seconds else 0,
+            gave=_what_it_gave(tables),
+        )
+
     for name in SOURCE_STAGES:
         address = (name, keys[name], source.name, source.identity)
         try:
@@ -146,16 +174,42 @@ def run_source(source: Source, config: CurateConfig) -> Outcome:
             else:
                 refusal = store.refusal(*address)
             if refusal is not None:
-                return Outcome(source=source.name, seconds=seconds, stage=name, **_read_refusal(refusal))
+                return end(_status(refusal), name, refusal["reason"])
             if name in ("probe", "measure", "cuts") and name not in tables:
                 tables[name] = store.read(*address)
-            if name == "measure" and name in seconds:
-                num_frames = len(tables["measure"])
         except DataError as error:
-            return Outcome(
-                source=source.name, status="not written", stage=name, reason=str(error), seconds=seconds
-            )
-    return Outcome(source=source.name, status="ok", seconds=seconds, num_frames=num_frames)
+            return end("not written", name, str(error))
+        except MissingPackageError:
+            raise
+        except Exception as error:  # one odd file must not cost the others their scores
+            return end("failed", name, _describe_fault(source, name, error))
+    return end("ok", reason="" if len(tables["cuts"]) else _why_no_clip(source, tables["cuts"]))
+
+
+def _what_it_gave(tables: Mapping[str, pa.Table]) -> dict[str, float]:
+    gave: dict[str, float] = {}
+    if "probe" in tables:
+        gave["seconds"] = as_row(tables["probe"])["seconds"]
+    if "cuts" in tables:
+        gave["clips"] = len(tables["cuts"])
+        gave["clip_seconds"] = sum(tables["cuts"]["seconds"].to_pylist())
+        left = left_out_of(tables["cuts"])
+        gave |= {f"{reason.replace(' ', '_')}_seconds": left[reason] for reason in LEFT_OUT}
+    return gave
+
+
+def _why_no_clip(source: Source, cuts: pa.Table) -> str:
+    left = ", ".join(f"{seconds:.1f} s {reason}" for reason, seconds in left_out_of(cuts).items() if seconds)
+    return f"{source.name} gave no clip: {left or 'it has no length'}"
+
+
+def _describe_fault(source: Source, stage: str, error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(str(error).split())
+    return (
+        f"{source.name}: internal error in stage {stage}: {type(error).__name__}: {said} "
+        f"({Path(place.filename).name}:{place.lineno}); leave it out and tell us"
+    )
 
 
 def _run_and_write(
@@ -168,9 +222,9 @@ def _run_and_write(
     try:
         table = run_stage(address[0], source, config, tables)
     except NoVideoError as error:
-        refusal = {"status": "passed over", "reason": str(error)}
+        refusal = {"status": "passed over", "reason": as_text(str(error))}
     except DataError as error:
-        refusal = {"status": "refused", "reason": str(error)}
+        refusal = {"status": "refused", "reason": as_text(str(error))}
     else:
         store.write(*address, table)
         return None
@@ -178,8 +232,8 @@ def _run_and_write(
     return refusal
 
 
-def _read_refusal(refusal: dict[str, str]) -> dict[str, Any]:
-    return {"status": refusal["status"], "reason": refusal["reason"]}
+def _status(refusal: dict[str, str]) -> Status:
+    return "passed over" if refusal["status"] == "passed over" else "refused"
 
 
 def _run_all(sources: Sequence[Source], config: CurateConfig, progress: ProgressMaker) -> Iterator[Outcome]:
@@ -264,6 +318,7 @@ def _write_outcomes(sources: Sequence[Source], outcomes: Sequence[Outcome], conf
             "status": by_name[source.name].status,
             "stage": by_name[source.name].stage,
             "reason": by_name[source.name].reason,
+            **by_name[source.name].gave,
         }
         for source in sources
     ]
@@ -283,10 +338,9 @@ def _log(config: CurateConfig, outcome: Outcome) -> None:
         "processor_seconds": {name: round(value, 4) for name, value in outcome.seconds.items()},
     }
     try:
-        with (config.out / LOG_FILE).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        logger.warning("%s could not be written (%s)", config.out / LOG_FILE, error.strerror)
+        append_json(config.out / LOG_FILE, row)
+    except DataError as error:
+        logger.warning("%s", error)
 
 
 def stage_speeds(config: CurateConfig) -> dict[str, float]:

@@ -8,7 +8,8 @@ NOT decode pictures beyond the first.
 from __future__ import annotations
 
 import hashlib
-import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from paracosm.data.reader import EpisodeRef
 
 from .footage import SAFE_OPENING, VIDEO_ENDINGS, Source, open_episode_of
 
-VERSION = 1
+VERSION = 2
+GAP_S = 1.0
+"""Seconds between two frames above which they belong to different shots, where frames are not that rare
+anyway."""
 
 SCHEMA = pa.schema(
     [
@@ -46,7 +50,8 @@ SCHEMA = pa.schema(
         ("notes", pa.string()),
     ]
 )
-"""Columns of the table: one row for each source."""
+"""Columns of the table: one row for each source; fps is the mean without gaps, seconds the length with
+them."""
 
 
 class NoVideoError(DataError):
@@ -122,7 +127,7 @@ def _probe_video(source: Source, config: ProbeConfig) -> dict[str, Any]:
     try:
         with av.open(str(path), options=SAFE_OPENING) as container:
             row = _read_container(container, source)
-            times = _packet_times(container)
+            runs = _packet_times(container)
     except DataError:
         raise
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
@@ -135,13 +140,7 @@ def _probe_video(source: Source, config: ProbeConfig) -> dict[str, Any]:
             f'{source.name} holds a video but ends in "{path.suffix}"; '
             f"rename it to end in {_ending_for(row['container'])}"
         )
-    spacing = [after - before for before, after in itertools.pairwise(times)]
-    if len(times) < 2 or sum(spacing) <= 0:
-        raise DataError(f"{source.name} holds {len(times)} frame(s), two are needed; leave it out")
-    mean = sum(spacing) / len(spacing)
-    # Containers round times to their own ticks (1 ms in Matroska): allow for that, and for no more.
-    uneven = max(abs(step - mean) for step in spacing) > max(config.uneven * mean, 0.0011)
-    row |= {"fps": 1 / mean, "num_frames": len(times), "seconds": mean * len(times), "variable_rate": uneven}
+    row |= _rate(runs, source, config)
     row["notes"] = "; ".join(_notes(row, path))
     return row
 
@@ -189,11 +188,53 @@ def _check_readable(source: Source) -> None:
         raise DataError(f"{source.name} is empty; fetch it anew")
 
 
-def _packet_times(container: Any) -> list[float]:
-    """When each frame is shown, in seconds, sorted; nothing is decoded."""
-    return sorted(
-        float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None
-    )
+def _packet_times(container: Any) -> list[list[float]]:
+    """When each frame is shown, in seconds, sorted; a run for each time that the clock began anew."""
+    runs: list[list[float]] = [[]]
+    latest = -math.inf
+    for packet in container.demux(video=0):
+        if packet.pts is None:
+            continue
+        time = float(packet.pts * packet.time_base)
+        # frames are stored out of order, but by no more than a few; files put one behind the other begin anew
+        if time < latest - GAP_S:
+            runs.append([])
+            latest = time
+        latest = max(latest, time)
+        runs[-1].append(time)
+    return [sorted(run) for run in runs]
+
+
+def _rate(runs: Sequence[Sequence[float]], source: Source, config: ProbeConfig) -> dict[str, Any]:
+    """Tell the mean rate without gaps, the length with them, and whether frames are evenly spaced."""
+    num_frames = sum(len(run) for run in runs)
+    spacing = np.concatenate([np.diff(run) for run in runs])
+    even = spacing[~find_gaps(spacing)]
+    if num_frames < 2 or even.sum() <= 0:
+        raise DataError(f"{source.name} holds {num_frames} frame(s), two are needed; leave it out")
+    mean = float(even.mean())
+    # Containers round times to their own ticks (1 ms in Matroska): allow for that, and for no more.
+    uneven = len(runs) > 1 or float(np.abs(spacing - mean).max()) > max(config.uneven * mean, 0.0011)
+    return {
+        "fps": 1 / mean,
+        "num_frames": num_frames,
+        "seconds": float(spacing.sum()) + mean * len(runs),
+        "variable_rate": uneven,
+    }
+
+
+def find_gaps(spacing: np.ndarray) -> np.ndarray:
+    """Say which frames do not follow the one before: long after it, or before it.
+
+    Args:
+        spacing: seconds from each frame to the next, (n,).
+
+    Returns:
+        bool (n,): above GAP_S and twice the middle spacing, or below 0.
+    """
+    forward = spacing[spacing > 0]
+    usual = float(np.median(forward)) if len(forward) else 0.0
+    return (spacing < 0) | (spacing > max(GAP_S, 2 * usual))
 
 
 def _ending_for(container: str) -> str:

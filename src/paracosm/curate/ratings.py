@@ -1,6 +1,6 @@
 """People's ratings of clips, and the small classifier that learns from them: the column taste.
 
-    OUT/ratings.jsonl   one line for each rating, in order; a later one of the same clip replaces the earlier
+    OUT/ratings.jsonl   one line for each rating; of those of one clip the last by its time counts
 
 A logistic regression over the scores, solved exactly enough in numpy, with its quality told by leaving
 sources out. This file does NOT show clips: ``review`` does.
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.files import append_json
 
 from .scores import Scores
 
@@ -85,7 +86,7 @@ class Taste:
 
 
 def add_rating(out: Path, rating: Rating) -> None:
-    """Append a rating; it is on the disk when this returns.
+    """Append a rating; it is on its way to the disk when this returns.
 
     Raises:
         DataError: when the disk is full.
@@ -97,17 +98,13 @@ def add_rating(out: Path, rating: Rating) -> None:
         "score": rating.score,
         "caption": rating.caption,
     }
-    try:
-        with (out / RATINGS_FILE).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        raise DataError(
-            f"{out / RATINGS_FILE} could not be written ({error.strerror}); free some space"
-        ) from error
+    append_json(out / RATINGS_FILE, row)
 
 
 def read_ratings(out: Path) -> dict[str, Rating]:
-    """Return the last rating of each clip; a last line torn by a kill is left out.
+    """Return the last rating of each clip by time, whichever machine's lines stand first.
+
+    A last line torn by a kill is left out, and a line without a time is as old as the one before it.
 
     Raises:
         DataError: when another line cannot be read.
@@ -115,21 +112,23 @@ def read_ratings(out: Path) -> dict[str, Rating]:
     path = out / RATINGS_FILE
     if not path.exists():
         return {}
-    found = {}
+    found: dict[str, tuple[float, Rating]] = {}
+    moment = 0.0
     lines = path.read_text().split("\n")
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
             row = json.loads(line)
-            found[row["clip"]] = Rating(
-                clip=row["clip"], keep=row["keep"], score=row["score"], caption=row["caption"]
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            moment = float(row.get("time", moment))
+            rating = Rating(clip=row["clip"], keep=row["keep"], score=row["score"], caption=row["caption"])
+            if rating.clip not in found or moment >= found[rating.clip][0]:
+                found[rating.clip] = (moment, rating)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number == len(lines):
                 break
             raise DataError(f"{path} line {number} is no rating ({error}); remove that line") from error
-    return found
+    return {clip: rating for clip, (_, rating) in found.items()}
 
 
 def learn_taste(rows: Sequence[Mapping[str, Any]], ratings: Mapping[str, Rating]) -> Taste | None:

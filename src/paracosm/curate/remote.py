@@ -1,20 +1,24 @@
 """Folders in object stores: what is missing here is fetched, what is missing there is put.
 
 An address is anything that fsspec opens, such as s3://bucket/videos, gs://..., file:///... or memory://.
-Files are compared by size and time; what is fetched gets the store's time, so that it has one identity on
-every machine. This file does NOT know what the files hold.
+A file that is here is never replaced by the store's: it may be newer, or paid for. Files of lines are joined
+line by line where that is asked for, in both directions. What is fetched gets the store's time, so that it
+has one identity on every machine. This file does NOT know what the files hold.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
-from paracosm.core.files import TEMPORARY_PREFIX, whole_file
+from paracosm.core.files import TEMPORARY_PREFIX, cut_torn_line, whole_file
+
+logger = logging.getLogger(__name__)
 
 LOCAL_ONLY = ("lock",)
 """Files that belong to one machine and are never put."""
@@ -25,21 +29,30 @@ class RemoteFolder:
 
     Args:
         address: what fsspec opens.
+        joined: ending of files to which lines are only ever added, e.g. ".jsonl": the lines of both sides are
+            kept; "" for none.
     """
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, joined: str = "") -> None:
+        self.address, self._joined = address, joined
         try:
             self._files, root = need("fsspec", "train").core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise DataError(f"{address} is no address that fsspec opens here ({error})") from error
         self._root = root.rstrip("/")
 
-    def fetch(self, folder: Path) -> int:
+    def fetch(self, folder: Path, remade: Collection[str] = ()) -> int:
         """Copy what the local folder lacks; each file appears whole or not at all.
 
+        A file that is here stays as it is, but for the lines that a file of lines lacks. A file of which the
+        store has a newer one of another size is told as a warning.
+
+        Args:
+            folder: where to; need not exist.
+            remade: names of files that differ on every machine, of which nothing is told.
+
         Returns:
-            How many files came.
+            How many files came or grew.
 
         Raises:
             DataError: when the store or the disk fails, or a name would leave the folder.
@@ -49,26 +62,38 @@ class RemoteFolder:
             here = folder / name
             if ".." in PurePosixPath(name).parts:
                 raise DataError(f"{self.address} holds a file called {name}, which would leave {folder}")
-            if here.exists() and here.stat().st_size == size and here.stat().st_mtime >= time - 1:
-                continue
-            with whole_file(here) as temporary:
-                self._call("get_file", f"{self._root}/{name}", str(temporary))
-                os.utime(temporary, (time, time))
-            count += 1
+            if not here.exists():
+                with whole_file(here) as temporary:
+                    self._call("get_file", f"{self._root}/{name}", str(temporary))
+                    os.utime(temporary, (time, time))
+                count += 1
+            elif self._joined and name.endswith(self._joined):
+                count += self._take_lines(name, here)
+            elif name not in remade and here.stat().st_size != size and here.stat().st_mtime < time:
+                logger.warning(
+                    "%s stays as it is, though %s has a newer one; delete it here to take that",
+                    here,
+                    self.address,
+                )
         return count
 
     def put(self, folder: Path) -> int:
         """Copy what the store lacks, or has older or of another size.
 
+        Lines that a file of lines has only there are taken from it first, so that none is lost there either.
+
         Returns:
             How many files went.
 
         Raises:
-            DataError: when the store fails.
+            DataError: when the store or the disk fails.
         """
         there, count = self._list(), 0
         for file in _files_of(folder):
-            name, facts = file.relative_to(folder).as_posix(), file.stat()
+            name = file.relative_to(folder).as_posix()
+            if self._joined and name.endswith(self._joined) and name in there:
+                self._take_lines(name, file)
+            facts = file.stat()
             size, time = there.get(name, (-1, 0.0))
             if size == facts.st_size and time >= facts.st_mtime - 1:
                 continue
@@ -80,6 +105,20 @@ class RemoteFolder:
             self._call("mv", temporary, f"{self._root}/{name}")
             count += 1
         return count
+
+    def _take_lines(self, name: str, here: Path) -> bool:
+        """Append the store's lines that are not here; say whether there were any."""
+        try:
+            cut_torn_line(here)
+            known = set(here.read_bytes().split(b"\n"))
+            *whole, _ = self._call("cat_file", f"{self._root}/{name}").split(b"\n")
+            missing = [line for line in whole if line not in known]
+            if missing:
+                with here.open("ab") as file:
+                    file.write(b"".join(line + b"\n" for line in missing))
+        except OSError as error:
+            raise DataError(f"{here} could not be written ({error.strerror}); free some space") from error
+        return bool(missing)
 
     def _list(self) -> dict[str, tuple[int, float]]:
         """Name below the folder to bytes and time, of everything whole there; {} when it is not there."""

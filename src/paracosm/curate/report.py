@@ -28,7 +28,7 @@ from .pipeline import stage_speeds
 from .probe import control_vectors_of
 from .ratings import add_taste
 from .review import encode
-from .scores import Scores, find_source, read_scores
+from .scores import Scores, find_source, read_scores, show_origin
 from .select import SelectConfig, Selection, decide, kind_of, read_selection
 
 PROVENANCE_FILE = "provenance.json"
@@ -84,7 +84,7 @@ def build_page(scores: Scores, selection: Selection, config: ReportConfig) -> st
     dropped = [(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     sections = [
         ("In short", _summary(scores, rows, kept, selection)),
-        ("Sources that could not be used", _refused(scores)),
+        ("Sources that gave nothing, with reasons", _refused(scores)),
         ("Yield of each condition", _yield_table(selection)),
         ("Distributions", _distributions(rows, {row["clip"] for row in kept})),
         ("Kept", _sheet(scores, kept, config, read_captions(config.out))),
@@ -141,6 +141,7 @@ def _summary(
     hours = [sum(row["seconds"] for row in part) / 3600 for part in (rows, kept)]
     where = selection.config.where or "no condition"
     facts = {
+        "footage": show_origin(selection.origin),
         "sources": ", ".join(f"{count} {state}" for state, count in states.most_common()),
         "clips": f"{len(rows):,} ({hours[0]:.2f} h)",
         "kept": f"{len(kept):,} ({hours[1]:.2f} h, {len(kept) / max(len(rows), 1):.0%} of clips)",
@@ -151,9 +152,9 @@ def _summary(
 
 
 def _refused(scores: Scores) -> str:
-    rows = [row for row in scores.sources.to_pylist() if row["status"] != "ok"]
+    rows = [row for row in scores.sources.to_pylist() if row["status"] != "ok" or row["reason"]]
     if not rows:
-        return page.words("None: every file was scored.")
+        return page.words("None: every file was scored and gave clips.")
     return page.table(
         ("source", "status", "stage", "reason"),
         [(row["source"], row["status"], row["stage"], row["reason"]) for row in rows],
@@ -162,7 +163,7 @@ def _refused(scores: Scores) -> str:
 
 def _yield_table(selection: Selection) -> str:
     total = max(selection.yields[0].clips, 1)
-    return page.table(
+    return page.words(f"{show_origin(selection.origin)}.") + page.table(
         ("condition", "clips left", "hours left", "share", "alone it would leave", "not known"),
         [
             (

@@ -6,7 +6,6 @@ Guarded as every page of this house is by ``core.local_page``. This file does NO
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paracosm.core.errors import ConfigError, ParacosmError
+from paracosm.core.foreign import parse_json
 from paracosm.core.local_page import listen, make_page, page_url, same_origin, same_token
 from paracosm.core.rng import stream
 
@@ -101,13 +101,14 @@ class ReviewDesk:
         Raises:
             ConfigError: when it is none, or of a clip that is not there.
         """
-        if not isinstance(said, dict) or said.get("clip") not in self._by_name:
+        clip = said.get("clip") if isinstance(said, dict) else None
+        if not isinstance(clip, str) or clip not in self._by_name:
             raise ConfigError("the rating names no clip of this folder; load the page again")
         keep, score, caption = said.get("keep"), said.get("score"), said.get("caption", "")
         whole = score is None or (isinstance(score, int) and not isinstance(score, bool))
         if not isinstance(keep, bool) or not isinstance(caption, str) or not whole:
             raise ConfigError("a rating has keep (true or false), score (1 to 5 or null) and caption (text)")
-        rating = Rating(clip=said["clip"], keep=keep, score=score, caption=caption.strip())
+        rating = Rating(clip=clip, keep=keep, score=score, caption=caption.strip())
         add_rating(self._scores.config.out, rating)
 
     def _describe_taste(self, ratings: dict[str, Rating]) -> str:
@@ -150,7 +151,7 @@ def create_app(config: ReviewConfig, desk: ReviewDesk, *, token: str) -> Starlet
 
     async def rate(request: Request) -> Response:
         try:
-            desk.rate(json.loads(await _read_body(request)))
+            desk.rate(parse_json(await _read_body(request)))
         except (ParacosmError, ValueError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({})

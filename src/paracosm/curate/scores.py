@@ -6,6 +6,7 @@ seconds; nothing is decoded. This file does NOT decide anything.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ import pyarrow.parquet as pq
 from paracosm.core.config import load_config
 from paracosm.core.errors import DataError
 
+from .cuts import LEFT_OUT
 from .duplicates import SIMILAR_SCHEMA, Hashed, find_duplicates, find_similar
 from .footage import Source, find_sources
 from .handed_in import read_names
-from .pipeline import CONFIG_FILE, SOURCES_FILE
+from .pipeline import CONFIG_FILE, SOURCES_FILE, SOURCES_SCHEMA
 from .stages import CLIP_STAGES, CurateConfig, stage_keys
 from .store import ScoreStore
 
@@ -44,7 +46,7 @@ class Scores:
 
     Attributes:
         config: what it was made with.
-        sources: a row for each file: source, game, identity, status, stage, reason.
+        sources: a row for each file, with the columns of ``pipeline.SOURCES_SCHEMA``.
         clips: a row for each clip, in the order of sources and frames; all score columns.
         keys: version and settings of each stage.
     """
@@ -53,6 +55,55 @@ class Scores:
     sources: pa.Table
     clips: pa.Table
     keys: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What all files of a folder came to before anything was chosen.
+
+    Attributes:
+        files: files in the folder.
+        scored: files that were scored.
+        seconds: length of the files as far as they could be opened.
+        clip_seconds: length of the clips that they gave.
+        left_out: length of what is in no clip, by the reasons of ``cuts.LEFT_OUT``; only those that occur.
+        without_clips: scored files that gave none.
+    """
+
+    files: int
+    scored: int
+    seconds: float
+    clip_seconds: float
+    left_out: dict[str, float]
+    without_clips: int
+
+
+def add_up(sources: pa.Table) -> Origin:
+    """Add the sources of a folder up."""
+
+    def total(name: str) -> float:
+        return math.fsum(value for value in sources[name].to_pylist() if value is not None)
+
+    left = {reason: total(f"{reason.replace(' ', '_')}_seconds") for reason in LEFT_OUT}
+    rows = list(zip(sources["status"].to_pylist(), sources["clips"].to_pylist(), strict=True))
+    return Origin(
+        files=len(rows),
+        scored=sum(status == "ok" for status, _ in rows),
+        seconds=total("seconds"),
+        clip_seconds=total("clip_seconds"),
+        left_out={reason: seconds for reason, seconds in left.items() if seconds},
+        without_clips=sum(status == "ok" and not clips for status, clips in rows),
+    )
+
+
+def show_origin(origin: Origin) -> str:
+    """Tell files, hours probed, hours in clips and why the rest is in none, in one line."""
+    left = ", ".join(f"{seconds / 3600:.3f} {reason}" for reason, seconds in origin.left_out.items())
+    none = f"; {origin.without_clips} gave no clip" if origin.without_clips else ""
+    return (
+        f"{origin.files:,} files, {origin.scored:,} scored{none}; {origin.seconds / 3600:.3f} hours probed, "
+        f"{origin.clip_seconds / 3600:.3f} in clips" + (f"; hours in no clip: {left}" if left else "")
+    )
 
 
 def read_scores(out: Path) -> Scores:
@@ -90,7 +141,10 @@ def open_folder(out: Path) -> tuple[CurateConfig, pa.Table]:
     if not (out / CONFIG_FILE).exists() or not (out / SOURCES_FILE).exists():
         raise DataError(f"{out} was not curated yet; run: paracosm curate run FOLDER --out {out}")
     # The folder may have been moved or copied since: what is read and written is here, not where it was made.
-    return replace(load_config(CurateConfig, out / CONFIG_FILE), out=out), pq.read_table(out / SOURCES_FILE)
+    config, sources = load_config(CurateConfig, out / CONFIG_FILE), pq.read_table(out / SOURCES_FILE)
+    if sources.schema.names != SOURCES_SCHEMA.names:
+        raise DataError(f"{out} was curated by an older version; run: paracosm curate run FOLDER --out {out}")
+    return replace(config, out=out), sources
 
 
 def find_source(scores: Scores, name: str) -> Source:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from paracosm.core.files import read_json, whole_file, write_json
 
 from .expression import Condition, parse_expression
 from .ratings import add_taste
-from .scores import Scores, read_scores
+from .scores import Origin, Scores, add_up, read_scores, show_origin
 
 FOLDER = "selections"
 DUPLICATE = "not a duplicate"
@@ -100,6 +100,7 @@ class Selection:
         config: what was asked.
         keys: versions of the scores that it read.
         yields: one for all clips, then one for each condition in order.
+        origin: what the files of the folder came to before.
         table: a row of SCHEMA for each clip.
         weights: kind of play to (share of kept clips, weight).
     """
@@ -107,6 +108,7 @@ class Selection:
     config: SelectConfig
     keys: Mapping[str, str]
     yields: Sequence[Yield]
+    origin: Origin
     table: pa.Table
     weights: Mapping[str, tuple[float, float]]
 
@@ -160,6 +162,7 @@ def decide(scores: Scores, config: SelectConfig) -> Selection:
         config=config,
         keys=scores.keys,
         yields=_yields(rows, reasons, conditions, config),
+        origin=add_up(scores.sources),
         table=table,
         weights=weights,
     )
@@ -180,9 +183,9 @@ def read_selection(out: Path, name: str) -> tuple[dict[str, Any], pa.Table]:
     return read_json(folder / f"{name}.json"), pq.read_table(folder / f"{name}.parquet")
 
 
-def show_yields(yields: Sequence[Yield]) -> str:
-    """Lay the yields out as a text table."""
-    total = max(yields[0].clips, 1)
+def show_yields(selection: Selection) -> str:
+    """Lay the yields out as a text table, below what the files came to before."""
+    total = max(selection.yields[0].clips, 1)
     rows = [
         ("condition", "clips", "hours", "left", "alone", "not known"),
         *(
@@ -194,17 +197,18 @@ def show_yields(yields: Sequence[Yield]) -> str:
                 f"{step.alone:,}",
                 f"{step.unknown:,}",
             )
-            for step in yields
+            for step in selection.yields
         ),
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
+    lines = [
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
-    )
+    ]
+    return "\n".join([show_origin(selection.origin), *lines])
 
 
 def column_kinds(clips: pa.Table) -> dict[str, str]:
@@ -284,6 +288,7 @@ def _to_json(selection: Selection) -> dict[str, Any]:
         "balance": selection.config.balance,
         "most_weight": selection.config.most_weight,
         "scores": dict(selection.keys),
+        "origin": asdict(selection.origin),
         "yields": [
             {
                 "condition": step.condition,

@@ -1,8 +1,9 @@
 """What kind of play a clip shows: its stratum, its events, and whether it may be played backwards.
 
 Kinds come from the controls; where these are not known the camera's move stands in, when clips are weighed.
-Playing backwards doubles rare directions, but only where every control has an opposite and nothing
-irreversible happens. This file does NOT weigh: ``select`` weighs the kept clips.
+Playing backwards would double rare directions, but only where every control has an opposite and nothing
+irreversible happens; that is a column, and nothing here reverses a clip. This file does NOT weigh: ``select``
+weighs the kept clips.
 """
 
 from __future__ import annotations

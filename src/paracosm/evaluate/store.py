@@ -13,7 +13,6 @@ A kill at any moment loses no finished unit. This file does NOT play and knows n
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -25,12 +24,10 @@ import numpy as np
 
 from paracosm.core.config import differences
 from paracosm.core.errors import DataError
-from paracosm.core.files import read_json, whole_file, write_json
+from paracosm.core.files import cut_torn_line, read_json, whole_file, write_json
 from paracosm.core.locks import lock_folder
 
 from .part import Result, Unit
-
-logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 """Version of setup.json and cases.jsonl."""
@@ -136,7 +133,7 @@ class ResultsFolder:
         }
         line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            self._cut_torn_line()
+            cut_torn_line(self.log_path)
             with self.log_path.open("a") as file:
                 file.write(line)
                 file.flush()
@@ -145,17 +142,6 @@ class ResultsFolder:
             raise DataError(
                 f"{self.log_path} could not be written ({error.strerror}); free some space and run again"
             ) from error
-
-    def _cut_torn_line(self) -> None:
-        if not self.log_path.exists() or self.log_path.stat().st_size == 0:
-            return
-        with self.log_path.open("rb+") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) == b"\n":
-                return
-            content = self.log_path.read_bytes()
-            logger.warning("cut a torn last line off %s", self.log_path)
-            file.truncate(content.rfind(b"\n") + 1)
 
     def _result(self, row: Mapping[str, Any]) -> Result:
         unit = Unit(key=row["key"], case=row["case"], steps=row["steps"], data=row["data"])

@@ -236,6 +236,32 @@ def test_guidance_pushes_away_from_no_control():
     assert float((results[2] - results[1] - (results[1] - results[0])).abs().max()) < EQUAL
 
 
+@pytest.mark.parametrize(("idle", "keys", "mouse"), [(-1, 4, 2), (0, 7, 0)], ids=["universal", "templerun"])
+@torch.inference_mode()
+def test_guidance_does_not_move_a_player_who_touches_nothing(idle, keys, mouse):
+    model = tiny_video.network(tiny_video.config(keys=keys, mouse=mouse))
+    noise, given = tiny_video.clip_inputs(model, 3)
+    row = torch.zeros(keys, dtype=noise.dtype)
+    row[idle] = float(idle >= 0)
+    still = replace(
+        given,
+        keyboard=row.expand_as(given.keyboard).clone(),
+        mouse=torch.zeros_like(given.mouse),
+        idle=idle,
+    )
+
+    def made(inputs, guidance):
+        settings = StreamSettings(levels=(1.0, 0.5), guidance=guidance)
+        return next_block(model, begin(model, 4, 6), noise, inputs, settings, noise.roll)[0]
+
+    assert torch.equal(made(still, 3.0), made(still, 1.0))
+    pressed = replace(still, keyboard=still.keyboard.roll(1, -1) + 0.5)
+    assert not torch.equal(made(pressed, 3.0), made(pressed, 1.0))
+    if idle >= 0:
+        # numbers that never occur are no rest: away from them an idle player would be pushed
+        assert not torch.equal(made(replace(still, idle=-1), 3.0), made(still, 1.0))
+
+
 @torch.inference_mode()
 def test_a_stream_has_no_end_and_does_not_grow():
     model = tiny_video.network(tiny_video.config(), torch.float32)

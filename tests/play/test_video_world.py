@@ -225,6 +225,23 @@ def test_other_variants_play_from_the_same_code(options, tmp_path):
     world.close()
 
 
+@pytest.mark.parametrize("options", [{}, {"keys": 7, "mouse": 0}], ids=["universal", "templerun"])
+def test_guidance_leaves_an_idle_player_alone_and_pushes_a_busy_one(options, tmp_path):
+    tiny_video.need_parts()
+    world = open_model_world(str(make(tmp_path, **options)))
+    actions = world._spec.actions
+    assert (actions.choice, actions.idle_number) == (("one", 0) if options else ("any", -1))
+    busy = Control(keys=world.info.controls.keys[:1])
+    for control, moves in ((Control(), False), (busy, True)):
+        shown = []
+        for guidance in (1.0, 3.0):
+            world.set_guidance(guidance)
+            world.reset(seed=0)
+            shown.append(play(world, [control] * 9))
+        assert (shown[0] != shown[1]) == moves, control
+    world.close()
+
+
 def test_a_size_that_does_not_divide_is_refused(tmp_path):
     source = tiny_video.write_checkpoint(tmp_path / "from")
     with pytest.raises(

@@ -57,6 +57,11 @@ class ActionMap:
         if self.turns and not self.mouse:
             raise ConfigError("keys that turn need mouse numbers; leave turns out")
 
+    @property
+    def idle_number(self) -> int:
+        """Place of the keyboard number that is 1 while no key is held; -1 where all are 0 then."""
+        return self.idle if self.choice == "one" else -1
+
     def numbers(self, control: Control, look_limit: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
         """Turn a control into keyboard numbers and mouse numbers, float32.
 

@@ -13,7 +13,7 @@ Source: Matrix-Game 2.0, 2508.13009; Wan, 2503.20314.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -124,12 +124,21 @@ class BlockInput:
         keyboard: (b, t, rows, keys): the rows of controls that each latent frame sees.
         mouse: (b, t, rows, numbers).
         context: of the start picture; see :meth:`VideoDynamics.read_context`.
+        idle: place of the keyboard number that is 1 while no key is held; -1 where all are 0 then.
     """
 
     condition: Tensor
     keyboard: Tensor
     mouse: Tensor
     context: tuple[Pair, ...]
+    idle: int = -1
+
+    def without_control(self) -> BlockInput:
+        """The same under no control, in the numbers that a player gives who touches nothing."""
+        keyboard = torch.zeros_like(self.keyboard)
+        if self.idle >= 0:
+            keyboard[..., self.idle] = 1.0
+        return replace(self, keyboard=keyboard, mouse=torch.zeros_like(self.mouse))
 
 
 class VideoDynamics(Model):

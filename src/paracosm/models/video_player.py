@@ -91,19 +91,26 @@ class VideoPlayer:
         image_encoder: the start picture to tokens.
         height: rows of a frame in pixels.
         width: columns of a frame in pixels.
+        idle: place of the keyboard number that is 1 while no key is held; -1 where all are 0 then.
 
     Raises:
         ConfigError: when the networks or the picture's size do not fit each other.
     """
 
     def __init__(
-        self, dynamics: VideoDynamics, codec: VideoCodec, image_encoder: ImageEncoder, height: int, width: int
+        self,
+        dynamics: VideoDynamics,
+        codec: VideoCodec,
+        image_encoder: ImageEncoder,
+        height: int,
+        width: int,
+        idle: int = -1,
     ) -> None:
         self.dynamics, self.codec, self.image_encoder = dynamics, codec, image_encoder
         config = self.config = dynamics.config
         check_picture_size(height, width, codec.side * config.patch)
         self._grid = (height // codec.side, width // codec.side)
-        self._picture = (height, width)
+        self._picture, self._idle = (height, width), idle
         self.device = dynamics.enter.weight.device
         expected = {
             "latent channels": (codec.channels, config.latent_channels),
@@ -124,9 +131,9 @@ class VideoPlayer:
 
     @classmethod
     def load(
-        cls, folder: Path, parts: VideoParts, height: int, width: int, dtype: str, device: str
+        cls, folder: Path, parts: VideoParts, height: int, width: int, idle: int, dtype: str, device: str
     ) -> VideoPlayer:
-        """Open the networks of a world's folder.
+        """Open the networks of a world's folder; arguments as for the class.
 
         Raises:
             DataError: when a part is missing or damaged.
@@ -139,6 +146,7 @@ class VideoPlayer:
             ImageEncoder.load(folder / parts.image_encoder.folder, kind, device),
             height,
             width,
+            idle,
         )
 
     @property
@@ -243,6 +251,7 @@ class VideoPlayer:
             keyboard=rows[..., : actions.keys],
             mouse=rows[..., actions.keys :],
             context=state.context,
+            idle=self._idle,
         )
         shape = (1, config.block, config.latent_channels, *self._grid)
 

@@ -130,10 +130,7 @@ def dream_block(
         clean = predict(x, level, control, cache)
         if settings.guidance == 1.0:
             return clean
-        idle = replace(
-            control, keyboard=torch.zeros_like(control.keyboard), mouse=torch.zeros_like(control.mouse)
-        )
-        free = predict(x, level, idle, cache)
+        free = predict(x, level, control.without_control(), cache)
         return free + settings.guidance * (clean - free)
 
     def leave_out(clean: Latents, control: BlockInput, cache: RingCache) -> RingCache:

@@ -49,17 +49,18 @@ def open_player(
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     if num_threads:
         torch.set_num_threads(num_threads)
-    key = (str(folder.resolve()), spec.parts.dynamics.weights, device, dtype, compile)
+    idle = spec.actions.idle_number
+    key = (str(folder.resolve()), spec.parts.dynamics.weights, idle, device, dtype, compile)
     with _LOCK:
         player = _OPEN.get(key)
         if player is None:
-            player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, dtype, device)
+            player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, idle, dtype, device)
             player.compile(compile)
             _OPEN[key] = player
         return player
 
 
-_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str], VideoPlayer] = (
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, int, str, str, str], VideoPlayer] = (
     weakref.WeakValueDictionary()
 )
 _LOCK = threading.Lock()

@@ -136,6 +136,47 @@ def test_steps_and_guidance_change_in_play(world):
         world.set_guidance(0.0)
 
 
+def test_a_shorter_window_and_a_sink_are_played_and_belong_to_a_snapshot(folder, world):
+    controls = [WALK] * 33
+    world.reset(seed=0)
+    own = play(world, controls)
+    shown = {}
+    for window, sink in ((6, 0), (6, 1), (3, 0)):
+        other = open_model_world(str(folder), EngineConfig(window=window, sink=sink, backend="torch"))
+        other.reset(seed=0)
+        shown[window, sink] = play(other, controls)
+        plan = other.snapshot().payload.networks.stream.cache.plan
+        assert (plan.size, plan.sink) == (window - 3, max(0, sink))
+        assert sorted(plan.held) == {(6, 0): [9, 10, 11], (6, 1): [0, 10, 11], (3, 0): []}[window, sink]
+        state = other.snapshot()
+        other.close()
+    assert shown.pop((6, 0)) == own
+    assert len({tuple(frames) for frames in shown.values()} | {tuple(own)}) == 3
+    assert shown[6, 1][:20] == own[:20], "the ring of the second block holds all of the first either way"
+    world.restore(state)
+    assert world.settings.window == 3
+    play(world, [WALK] * 12)
+    assert world.snapshot().payload.networks.stream.cache.plan.held == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"window": 7}, "window 7 is outside 3 to 6 latent frames, from the block being made alone to all"),
+        ({"window": 2}, "window 2 is outside 3 to 6 latent frames"),
+        (
+            {"window": 4, "sink": 2},
+            "sink 2 does not fit beside the block of 3 in a window of 4 .* use 0 to 1",
+        ),
+        ({"sink": -2}, "sink -2 does not fit beside the block of 3"),
+        ({"backend": "onnx"}, "backend onnx has no graphs of a streamed world; use torch, or auto"),
+    ],
+)
+def test_what_a_streamed_world_cannot_do_is_refused(folder, given, text):
+    with pytest.raises(ConfigError, match=text):
+        open_model_world(str(folder), EngineConfig(**given))
+
+
 def test_the_cache_is_dropped_and_rebuilt_on_request(world):
     world.reset(seed=0)
     play(world, [WALK] * 20)

@@ -109,6 +109,10 @@ class VideoPlay:
     """push from no control towards the control; 1 is plain"""
     context_level: float = 0.0
     """noise level that the network is told for clean latents"""
+    window: int = 0
+    """latent frames seen, the block being made counted; 0 takes all that the network was made for"""
+    sink: int = -1
+    """first latent frames that stay in the window for good; -1 takes the network's own"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,6 +114,33 @@ class VideoDynamicsConfig:
             )
         return (height // self.patch) * (width // self.patch)
 
+    def choose_window(self, window: int, sink: int) -> tuple[int, int]:
+        """Return what is seen in play: latent frames, the block being made counted, and those that stay.
+
+        Args:
+            window: 0 takes the network's own.
+            sink: -1 takes the network's own.
+
+        Raises:
+            ConfigError: when the network sees whole clips only or was made for less, or nothing fits.
+        """
+        if not self.window:
+            raise ConfigError(
+                "window 0 sees whole clips and cannot be played block by block; give a window, e.g. 6"
+            )
+        if not (self.block <= window <= self.window or window == 0):
+            raise ConfigError(
+                f"window {window} is outside {self.block} to {self.window} latent frames, from the block "
+                "being made alone to all that the network was made for; 0 takes all of it"
+            )
+        window, sink = window or self.window, self.sink if sink == -1 else sink
+        if not 0 <= sink <= window - self.block:
+            raise ConfigError(
+                f"sink {sink} does not fit beside the block of {self.block} in a window of {window} latent "
+                f"frames; use 0 to {window - self.block}, or a wider window"
+            )
+        return window, sink
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockInput:
@@ -253,17 +280,24 @@ class VideoDynamics(Model):
             found.append(("keyboard", config.action_layers))
         return found
 
-    def empty_cache(self, height: int, width: int, batch: int = 1) -> RingCache:
+    def empty_cache(
+        self, height: int, width: int, batch: int = 1, *, window: int = 0, sink: int = -1
+    ) -> RingCache:
         """Make the cache of a rollout that has not begun, for latents of this grid.
 
+        Args:
+            height: rows of the grid.
+            width: columns of the grid.
+            batch: clips that roll out together.
+            window: latent frames seen, the block being made counted; 0 takes the network's own.
+            sink: first latent frames that stay for good; -1 takes the network's own.
+
         Raises:
-            ConfigError: when the network sees whole clips only, or the patch does not divide the grid.
+            ConfigError: when the network sees whole clips only, the patch does not divide the grid, or window
+                and sink do not fit the network.
         """
         config, tokens = self.config, self.config.tokens_per_frame(height, width)
-        if not config.window:
-            raise ConfigError(
-                "window 0 sees whole clips and cannot be played block by block; give a window, e.g. 6"
-            )
+        window, sink = config.choose_window(window, sink)
         actions = config.actions
         sizes = {
             "self": (tokens, config.heads, config.head_width),
@@ -271,8 +305,8 @@ class VideoDynamics(Model):
             "keyboard": (1, actions.heads, actions.keyboard_width // actions.heads),
         }
         return RingCache.empty(
-            size=config.window - config.block,
-            sink=config.sink,
+            size=window - config.block,
+            sink=sink,
             shapes=[(len(layers), batch, *sizes[name]) for name, layers in self.tracks()],
             dtype=self.enter.weight.dtype,
             device=self.enter.weight.device,

@@ -195,11 +195,12 @@ class VideoPlayer:
         return first, max(last, first + 1)
 
     @torch.inference_mode()
-    def begin(self, picture: np.ndarray) -> tuple[np.ndarray, VideoState]:
+    def begin(self, picture: np.ndarray, play: VideoPlay) -> tuple[np.ndarray, VideoState]:
         """Begin a stream at a picture.
 
         Args:
             picture: uint8 (h, w, 3).
+            play: says how much of the past the stream will see.
 
         Returns:
             The picture as the codec shows it, and the state.
@@ -209,7 +210,7 @@ class VideoPlayer:
         latents, state = self.codec.encode(pixels, self.codec.encoder_state)
         shown, _ = self.codec.decode(latents, self.codec.decoder_state)
         condition = Condition(picture=latents, grey=None, state=state, settled=False, waited=0)
-        stream = begin(self.dynamics, *self._grid)
+        stream = begin(self.dynamics, *self._grid, window=play.window, sink=play.sink)
         context = self.dynamics.read_context(tokens)
         return _images(shown)[0], VideoState(stream=stream, context=context, condition=condition)
 

@@ -81,9 +81,11 @@ def warped_levels(steps: Sequence[int], shift: float) -> tuple[float, ...]:
     return levels
 
 
-def begin(network: VideoDynamics, height: int, width: int, batch: int = 1) -> StreamState:
-    """Return the state of a stream that has made nothing, for latents of this grid."""
-    return StreamState(cache=network.empty_cache(height, width, batch))
+def begin(
+    network: VideoDynamics, height: int, width: int, batch: int = 1, *, window: int = 0, sink: int = -1
+) -> StreamState:
+    """Return the state of a stream that has made nothing; see :meth:`VideoDynamics.empty_cache`."""
+    return StreamState(cache=network.empty_cache(height, width, batch, window=window, sink=sink))
 
 
 def next_block(

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from paracosm.core.controls import Control
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
@@ -60,8 +60,9 @@ from .weights import count_parameters
 class EngineConfig:
     """How a neural world is run."""
 
-    backend: BackendKind = "onnx"
-    """onnx needs nothing beyond this package; torch needs the extra "train" """
+    backend: BackendKind | Literal["auto"] = "auto"
+    """onnx needs nothing beyond this package; torch needs the extra "train"; auto: onnx, but torch for worlds
+    that play with nothing else"""
     num_threads: int = 0
     """threads of a pass; 0 takes the cores of this process, half of them for what runs beside another"""
     levels: tuple[float, ...] = ()
@@ -69,7 +70,8 @@ class EngineConfig:
     guidance: float = 0.0
     """push from no control towards the control: 1 is plain, 2 doubles the effect; 0 takes the world's own"""
     window: int = 0
-    """past frames that are kept; 0 takes the world's own"""
+    """past frames that are kept, in a streamed world latent frames with the block being made; 0 takes the
+    world's own"""
     sink: int = -1
     """first frames that stay in the window for good; -1 takes the world's own"""
     overlap: Overlap | Literal["auto"] = "auto"
@@ -115,7 +117,8 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         self._starts = load_starts(folder, spec)
         overlap = choose_overlap(config.overlap)
         threads = count_threads(config.num_threads, overlap)
-        backend = open_backend(config.backend, folder, spec, threads, config.compile)
+        kind = "onnx" if config.backend == "auto" else config.backend
+        backend = open_backend(kind, folder, spec, threads, config.compile)
         settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
@@ -135,7 +138,7 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
             details={
                 "tokens_per_frame": spec.sizes.tokens_per_frame,
                 "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
-                "backend": config.backend,
+                "backend": kind,
             },
         )
         super().__init__(about, weights, backend, settings)
@@ -312,7 +315,7 @@ def open_model_world(
     Raises:
         WorldError: when there is neither.
         DataError: when a file of it is missing or corrupt.
-        ConfigError: when it is of a newer format.
+        ConfigError: when it is of a newer format, or cannot be run so.
     """
     bundled = bundled_worlds()
     folder = bundled.get(name_or_path, Path(name_or_path))
@@ -332,7 +335,7 @@ def open_model_world(
 
 def _for_tokens(config: EngineConfig) -> TokenEngineConfig:
     """What of an engine's config a world of tokens takes."""
-    return TokenEngineConfig(num_threads=config.num_threads, overlap=config.overlap)
+    return TokenEngineConfig(backend=config.backend, num_threads=config.num_threads, overlap=config.overlap)
 
 
 def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
@@ -343,10 +346,18 @@ def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
 
 
 def _for_video(config: EngineConfig) -> VideoEngineConfig:
-    """What of an engine's config a streamed world takes: it knows one backend, which counts its threads."""
+    """What of an engine's config a streamed world takes: it knows one backend, which counts its threads.
+
+    Raises:
+        ConfigError: when another backend is asked for.
+    """
+    if config.backend == "onnx":
+        raise ConfigError("backend onnx has no graphs of a streamed world; use torch, or auto")
     return VideoEngineConfig(
         levels=config.levels,
         guidance=config.guidance,
+        window=config.window,
+        sink=config.sink,
         num_threads=config.num_threads,
         overlap="none" if config.overlap == "auto" else config.overlap,
         compile=config.compile,

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from paracosm.cli.arguments import parse
 from paracosm.cli.commands_play import PlayCommand, WorldChooser
 from paracosm.convert.matrix_game2_world import ConvertConfig, convert_matrix_game2
 from paracosm.core.controls import Control
@@ -316,6 +318,31 @@ def test_the_player_takes_its_folder_by_name(folder):
     assert world.settings.levels == (1.0,)
     assert chooser.offers()[0].name == chooser.name
     world.close()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_streamed_world_plays_in_the_numbers_asked_for(folder, dtype):
+    words = ["--device", "cpu", "--dtype", dtype]
+    chooser = WorldChooser(parse(PlayCommand, [str(folder), *words], "paracosm play"))
+    world = chooser(chooser.name)
+    assert f"cpu {dtype}" in world.info.engine
+    first = world.reset(seed=0)
+    frames = [world.step(WALK) for _ in range(9)]
+    assert len({frame.image.tobytes() for frame in [first, *frames]}) == 10
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("device", "text"),
+    [
+        ("gpu", 'device "gpu" is not known; use cpu, cuda, a card by number as cuda:1, or auto'),
+        ("cuda", "device cuda is not there: torch sees no graphics card; use cpu"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(folder, device, text, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=text):
+        open_model_world(str(folder), EngineConfig(device=device))
 
 
 def test_what_runs_behind_the_shown_frame_changes_no_byte(folder, world):

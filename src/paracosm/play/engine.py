@@ -33,7 +33,7 @@ from paracosm.core.world_spec import (
 from paracosm.models.rollout import check_levels, check_window, next_frame
 from paracosm.zoo import bundled_worlds
 
-from .backends import Backend, BackendKind, CompileKind, State, open_backend
+from .backends import Backend, BackendKind, CompileKind, Precision, State, open_backend
 from .backends.ring import Entry, Ring
 from .conditions import Conditions
 from .instruct_world import InstructEngineConfig, InstructWorld
@@ -79,6 +79,11 @@ class EngineConfig:
     auto: behind where this process may use two cores or more"""
     compile: CompileKind = "off"
     """with torch only: compile the networks when they are first used; graphs needs a graphics card"""
+    device: str = "auto"
+    """of streamed worlds only: cpu, cuda, cuda:1, ...; auto: a graphics card when there is one"""
+    dtype: Precision = "auto"
+    """of streamed worlds only: number type of all networks; auto: bfloat16 on a graphics card, float32
+    elsewhere; paracosm doctor says which one to take"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -324,6 +329,8 @@ def open_model_world(
         raise WorldError(
             f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
         )
+    if not is_video_world(folder):
+        refuse_place(config or EngineConfig(), f"model:{name_or_path}")
     if is_token_world(folder):
         return TokenWorld(folder, _for_tokens(config or EngineConfig()), f"model:{name_or_path}")
     if is_instruct_world(folder):
@@ -331,6 +338,21 @@ def open_model_world(
     if is_video_world(folder):
         return VideoWorld(folder, _for_video(config or EngineConfig()), f"model:{name_or_path}")
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
+
+
+def refuse_place(config: EngineConfig, name: str) -> None:
+    """Refuse a device and a number type for a world that is not streamed.
+
+    Raises:
+        ConfigError: when either was chosen.
+    """
+    chosen = [f"{key} {value}" for key, value in (("device", config.device), ("dtype", config.dtype))]
+    chosen = [words for words in chosen if not words.endswith(" auto")]
+    if chosen:
+        raise ConfigError(
+            f"{' and '.join(chosen)} can be chosen for streamed worlds only, and {name} is none: other "
+            "neural worlds compute on the processor in the numbers of their files; leave both at auto"
+        )
 
 
 def _for_tokens(config: EngineConfig) -> TokenEngineConfig:
@@ -354,6 +376,8 @@ def _for_video(config: EngineConfig) -> VideoEngineConfig:
     if config.backend == "onnx":
         raise ConfigError("backend onnx has no graphs of a streamed world; use torch, or auto")
     return VideoEngineConfig(
+        device=config.device,
+        dtype=config.dtype,
         levels=config.levels,
         guidance=config.guidance,
         window=config.window,

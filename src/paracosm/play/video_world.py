@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from paracosm.core.video_spec import VideoPlay, load_pictures, load_video_spec
 from paracosm.core.world_spec import WEIGHTS_FILE
 from paracosm.models.rollout import check_levels
 
-from .backends import CompileKind
+from .backends import CompileKind, Precision
 from .neural_base import (
     Moment,
     NeuralBase,
@@ -48,7 +48,7 @@ class VideoEngineConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto: a graphics card when there is one"""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Precision = "auto"
     """number type; auto: bfloat16 on a graphics card, float32 elsewhere"""
     num_threads: int = 0
     """threads of torch on a processor, for the whole process; 0 leaves them as they are"""

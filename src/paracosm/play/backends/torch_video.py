@@ -41,8 +41,7 @@ def open_player(
     has_card = torch.cuda.is_available()
     if device == "auto":
         device = "cuda" if has_card else "cpu"
-    if device.startswith("cuda") and not has_card:
-        raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    _check_device(device, torch.cuda.device_count() if has_card else 0)
     if compile == "graphs" and not device.startswith("cuda"):
         raise ConfigError(f"graphs need a graphics card, and the device is {device}; use default or off")
     if dtype == "auto":
@@ -58,6 +57,19 @@ def open_player(
             player.compile(compile)
             _OPEN[key] = player
         return player
+
+
+def _check_device(device: str, num_cards: int) -> None:
+    """Refuse what is no place to compute here."""
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdecimal())):
+        raise ConfigError(
+            f'device "{device}" is not known; use cpu, cuda, a card by number as cuda:1, or auto'
+        )
+    if kind == "cuda" and not num_cards:
+        raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    if kind == "cuda" and int(number or 0) >= num_cards:
+        raise ConfigError(f"device {device} is not there: torch sees {num_cards} cards, counted from 0")
 
 
 _OPEN: weakref.WeakValueDictionary[tuple[str, str, int, str, str, str], VideoPlayer] = (

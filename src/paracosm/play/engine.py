@@ -76,7 +76,7 @@ class EngineConfig:
     """first frames that stay in the window for good; -1 takes the world's own"""
     overlap: Overlap | Literal["auto"] = "auto"
     """behind: a frame is shown before it is written to the cache, which happens meanwhile; the same bytes;
-    auto: behind where this process may use two cores or more"""
+    auto: behind where this process may use two cores or more, but none in streamed worlds"""
     compile: CompileKind = "off"
     """with torch only: compile the networks when they are first used; graphs needs a graphics card"""
     device: str = "auto"

@@ -61,8 +61,8 @@ class VideoEngineConfig:
     sink: int = -1
     """first latent frames that stay in the window for good; -1 takes the world's own"""
     overlap: Overlap = "none"
-    """behind: the block is written to the cache, and its later frames are decoded, while earlier ones are
-    shown; the same bytes"""
+    """behind: the block is written to the cache while its first latent frame is decoded and shown, and each
+    later one is decoded while the one before it is shown; the same bytes"""
     compile: CompileKind = "off"
     """compile the transformer when it is first used; graphs needs a graphics card"""
 

@@ -233,6 +233,18 @@ def test_an_encoded_clip_begins_as_play_does(rows: VideoData) -> None:
         assert float((made - latents[0, 0]).abs().max()) < HALF_PRECISION * float(latents.abs().max())
 
 
+def test_the_codec_copies_its_means_to_a_device_once(rows: VideoData) -> None:
+    codec, _ = load_parts(rows.parts)
+    here, there = torch.device("cpu"), torch.device("meta")
+    own = codec._spread(here)
+    with torch.inference_mode():
+        moved = codec._spread(there)
+    assert all(one.device == there and one.dtype == torch.float32 for one in moved)
+    assert not any(one.is_inference() for one in moved), "a gradient may run through them later"
+    assert all(one is other for one, other in zip(moved, codec._spread(there), strict=True))
+    assert [one.shape for one in moved] == [one.shape for one in own]
+
+
 def clip_of(rows: VideoData, tmp_path: Path):
     config = teacher_config(tmp_path, rows)
     network = tiny_video.network(config.model, torch.float32)

@@ -29,14 +29,13 @@ from paracosm.nn.attention import Table
 from paracosm.nn.embed import sinusoid
 from paracosm.nn.patch import to_patches
 from paracosm.nn.ring_cache import PositionKind, RingCache
-from paracosm.nn.rope import axial_pairs, pair_table, rotate_pairs
+from paracosm.nn.rope import rotate_pairs
 from paracosm.nn.video_attention import FullNormProjections, attend_frames
 
 from .action_module import ActionModule, ActionModuleConfig, Pair
 from .base import Model, read_config, read_fitting_tensors
+from .video_positions import frame_table, token_table
 
-THETA = 10_000.0
-"""Base of the rotary frequencies of self attention."""
 TIMESTEPS = 1000.0
 """The network is told noise level times this."""
 EPSILON = 1e-6
@@ -329,11 +328,7 @@ class VideoDynamics(Model):
         tokens = self.enter(to_patches(torch.cat([x, given.condition.to(x.dtype)], 2), config.patch))
         time = self.time(sinusoid(TIMESTEPS * levels.float(), config.time_width).to(tokens.dtype))
         vectors = rearrange(self.time_vectors(time), "b t (six d) -> b t six d", six=6)
-        tables = _Tables(
-            own=self._table(positions, grid, x.device),
-            past=self._table(past_positions, grid, x.device),
-            actions=(self._time_table(positions, x.device), self._time_table(past_positions, x.device)),
-        )
+        tables = self._tables(positions, past_positions, grid, x.device)
         tracks = list(enumerate(self.tracks()))
         made = []
         for layer, block in enumerate(self._blocks()):
@@ -358,17 +353,19 @@ class VideoDynamics(Model):
         )
         return flow, made
 
-    def _table(self, positions: Sequence[int], grid: tuple[int, int], device: torch.device) -> Table:
-        axes = (torch.tensor(positions, dtype=torch.float64), *(torch.arange(side) for side in grid))
-        mesh = torch.meshgrid(*(axis.double() for axis in axes), indexing="ij")
-        pairs = axial_pairs(self.config.head_width)
-        table = pair_table([axis.reshape(-1) for axis in mesh], pairs, THETA)
-        return _to(table, self.enter.weight.dtype, device)
-
-    def _time_table(self, positions: Sequence[int], device: torch.device) -> Table:
-        actions = self.config.actions
-        time = torch.tensor(positions, dtype=torch.float64)
-        return _to(pair_table([time], [actions.turned_pairs], actions.theta), self.enter.weight.dtype, device)
+    def _tables(
+        self,
+        positions: Sequence[int],
+        past_positions: Sequence[int],
+        grid: tuple[int, int],
+        device: torch.device,
+    ) -> _Tables:
+        config, dtype = self.config, self.enter.weight.dtype
+        pairs, theta = config.actions.turned_pairs, config.actions.theta
+        both = (positions, past_positions)
+        own, past = (token_table(frames, grid, config.head_width, dtype, device) for frames in both)
+        of_own, of_past = (frame_table(frames, pairs, theta, dtype, device) for frames in both)
+        return _Tables(own=own, past=past, actions=(of_own, of_past))
 
     def _blocks(self) -> Iterable[VideoBlock]:
         return cast("Iterable[VideoBlock]", self.blocks)
@@ -499,9 +496,3 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 def _rotate(x: Tensor, table: Table) -> Tensor:
     cos, sin = (rearrange(part, "(t s) k -> t s 1 k", t=x.shape[1]) for part in table)
     return rotate_pairs(x, (cos, sin))
-
-
-def _to(table: Table, dtype: torch.dtype, device: torch.device) -> Table:
-    """Bring a table to the device, in float32 at least."""
-    wide = torch.promote_types(dtype, torch.float32)
-    return table[0].to(device, wide), table[1].to(device, wide)

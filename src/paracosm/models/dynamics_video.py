@@ -34,7 +34,7 @@ from paracosm.nn.video_attention import FullNormProjections, attend_frames
 
 from .action_module import ActionModule, ActionModuleConfig, Pair
 from .base import Model, read_config, read_fitting_tensors
-from .video_positions import frame_table, token_table
+from .video_positions import PassTables, pass_tables
 
 TIMESTEPS = 1000.0
 """The network is told noise level times this."""
@@ -328,7 +328,14 @@ class VideoDynamics(Model):
         tokens = self.enter(to_patches(torch.cat([x, given.condition.to(x.dtype)], 2), config.patch))
         time = self.time(sinusoid(TIMESTEPS * levels.float(), config.time_width).to(tokens.dtype))
         vectors = rearrange(self.time_vectors(time), "b t (six d) -> b t six d", six=6)
-        tables = self._tables(positions, past_positions, grid, x.device)
+        tables = pass_tables(
+            positions,
+            past_positions,
+            grid,
+            head_width=config.head_width,
+            turned=(config.actions.turned_pairs, config.actions.theta),
+            like=self.enter.weight,
+        )
         tracks = list(enumerate(self.tracks()))
         made = []
         for layer, block in enumerate(self._blocks()):
@@ -353,31 +360,8 @@ class VideoDynamics(Model):
         )
         return flow, made
 
-    def _tables(
-        self,
-        positions: Sequence[int],
-        past_positions: Sequence[int],
-        grid: tuple[int, int],
-        device: torch.device,
-    ) -> _Tables:
-        config, dtype = self.config, self.enter.weight.dtype
-        pairs, theta = config.actions.turned_pairs, config.actions.theta
-        both = (positions, past_positions)
-        own, past = (token_table(frames, grid, config.head_width, dtype, device) for frames in both)
-        of_own, of_past = (frame_table(frames, pairs, theta, dtype, device) for frames in both)
-        return _Tables(own=own, past=past, actions=(of_own, of_past))
-
     def _blocks(self) -> Iterable[VideoBlock]:
         return cast("Iterable[VideoBlock]", self.blocks)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tables:
-    """Rotations of one pass: of the new tokens, of the cached ones, and of both by frame for the actions."""
-
-    own: Table
-    past: Table
-    actions: tuple[Table, Table]
 
 
 class VideoBlock(nn.Module):
@@ -406,7 +390,7 @@ class VideoBlock(nn.Module):
         vectors: Tensor,
         given: BlockInput,
         context: Pair,
-        tables: _Tables,
+        tables: PassTables,
         past: dict[str, Pair],
         seen: Tensor | None,
     ) -> tuple[Tensor, dict[str, Pair]]:
@@ -437,7 +421,7 @@ class VideoBlock(nn.Module):
         return x + parts[5] * self.feed_forward(_modulate(x, *parts[3:5])), made
 
     def _attend(
-        self, x: Tensor, tables: _Tables, past: Pair | None, seen: Tensor | None
+        self, x: Tensor, tables: PassTables, past: Pair | None, seen: Tensor | None
     ) -> tuple[Tensor, Pair]:
         own = self.self_attention.keys_values(x)
         q = _rotate(self.self_attention.queries(x), tables.own)

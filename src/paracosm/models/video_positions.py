@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -19,6 +20,40 @@ THETA = 10_000.0
 """Base of the rotary frequencies of self attention."""
 MOST_TABLES = 16
 """Tables of either kind that are kept, the latest used; one of a published block is 1.4 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassTables:
+    """Rotations of one pass: of the new tokens, of the cached ones, and of both by frame for the actions."""
+
+    own: Table
+    past: Table
+    actions: tuple[Table, Table]
+
+
+def pass_tables(
+    frames: Sequence[int],
+    past: Sequence[int],
+    grid: tuple[int, int],
+    *,
+    head_width: int,
+    turned: tuple[int, float],
+    like: torch.Tensor,
+) -> PassTables:
+    """Put together the rotations of one pass.
+
+    Args:
+        frames: position of each new latent frame.
+        past: position of each cached one.
+        grid: rows and columns of tokens in a frame.
+        head_width: numbers a head of self attention.
+        turned: for the attention over controls, pairs that are turned and the base of their frequencies.
+        like: a weight of the network, for its number type and device.
+    """
+    kind, device = like.dtype, like.device
+    own, held = (token_table(places, grid, head_width, kind, device) for places in (frames, past))
+    of_own, of_held = (frame_table(places, *turned, kind, device) for places in (frames, past))
+    return PassTables(own=own, past=held, actions=(of_own, of_held))
 
 
 def token_table(

@@ -18,10 +18,12 @@ import functools
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from paracosm.core.errors import ConfigError
 from paracosm.core.progress import LineProgress, ProgressMaker, no_progress
 from paracosm.data.reader import Dataset
+from paracosm.models.text import WordsKind
 from paracosm.recipes.gamegen_o import SPOKEN_WEIGHT, on_finished, tiny
 from paracosm.recipes.gamegen_street import build
 from paracosm.train.stages import encode, encode_texts, masked
@@ -50,6 +52,7 @@ def describe(
     num_steps: int,
     initial: Path | None,
     controls_from: Path | None = None,
+    words: WordsKind = "learnt",
 ) -> MaskedStageConfig:
     """Describe the stage: all of ``gamegen_o.tiny`` but its data, length, beginning and short texts.
 
@@ -64,7 +67,7 @@ def describe(
         tokenizers=tuple(tokenizer for _, tokenizer in sources),
         loop=replace(base.loop, num_steps=num_steps, optim=optim),
         initial=initial,
-        model=replace(base.model, spoken_words=controls_from is not None),
+        model=replace(base.model, spoken_words=controls_from is not None, words=words),
         controls_from=controls_from,
         spoken_weight=SPOKEN_WEIGHT if controls_from else 0.0,
         field_dropout=FIELD_DROPOUT,
@@ -116,10 +119,13 @@ def main() -> None:
     parser.add_argument(
         "--controls-from", type=Path, help="dynamics of the same game, to whose hearing words are pulled"
     )
+    parser.add_argument(
+        "--words", choices=get_args(WordsKind), default="learnt", help="learnt layers, or words kept apart"
+    )
     parser.add_argument("--steps", type=int, default=1500)
     given = parser.parse_args()
     sources = [parse_source(text) for text in given.sources]
-    config = describe(given.out, sources, given.steps, given.initial, given.controls_from)
+    config = describe(given.out, sources, given.steps, given.initial, given.controls_from, given.words)
     train_base(config, PROGRESS)
     print("\n".join(f"the world is {folder}" for folder in build_worlds(config, given.out)))
 

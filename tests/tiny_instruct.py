@@ -20,14 +20,14 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-Kind = Literal["joint", "alternating", "own norms", "learnt words"]
+Kind = Literal["joint", "alternating", "own norms", "kept words"]
 """Ways in which blocks attend; "own norms" also makes its own modulation, and reads words into it;
-"learnt words" come to the width by learnt layers."""
+"kept words" reads them there field by field."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
-    own = kind in ("own norms", "learnt words")
+    own = kind in ("own norms", "kept words")
     return MaskedDynamicsConfig(
         latent_channels=4,
         patch=2,
@@ -41,7 +41,7 @@ def base_config(kind: Kind = "joint") -> MaskedDynamicsConfig:
         modulation="own" if own else "shared",
         pooled_words=own,
         spoken_words=own,
-        words="learnt" if kind == "learnt words" else "kept",
+        words="kept" if kind == "kept words" else "learnt",
     )
 
 

@@ -1,11 +1,14 @@
 """Logs of other recorders become recordings: row i is frame i, nothing is dropped in silence."""
 
+import csv
 import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from paracosm.collect.foreign_logs.bring_in import LogImportConfig, fit_rows, import_logs
@@ -283,3 +286,122 @@ def test_import_goes_on_where_it_stopped(folder):
     write_vpt(folder / "in", name="b")
     dataset, outcomes = import_logs(make_config(folder, "vpt"))
     assert (len(dataset), [outcome.name for outcome in outcomes]) == (2, ["b"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mouse__dx": None}, "mouse.dx is null, a number below 1e+15 is due"),
+        ({"mouse__dx": "a"}, "mouse.dx is 'a', a number below"),
+        ({"mouse__dy": float("nan")}, "mouse.dy is nan, a number below"),
+        ({"xpos": None}, "xpos is null, a number below"),
+        ({"tick": 1e30}, "tick is 1e+30, a number below"),
+        ({"tick": 10**30}, "tick is 1000000000000000000000000000000, a number below"),
+        ({"keyboard__keys": None}, "keyboard.keys is null, a list is due"),
+        ({"keyboard__keys": [["a"]]}, "keyboard.keys holds a list of 1, entries must be str"),
+        ({"mouse__buttons": None}, "mouse.buttons is null, a list is due"),
+        ({"mouse__newButtons": 5}, "mouse.newButtons is 5, a list is due"),
+    ],
+)
+def test_odd_data_of_a_vpt_log_are_named_with_file_and_line(folder, changes, said):
+    write_vpt(folder / "in", lines=[vpt_line(step, **(changes if step == 7 else {})) for step in range(60)])
+    with pytest.raises(DataError) as caught:
+        import_logs(make_config(folder, "vpt"))
+    assert f"cheeky-take.jsonl line 8 {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (["2", "MOUSE_MOVE", "[]"], "MOUSE_MOVE tells a list of 0, two arguments are due"),
+        (["2", "MOUSE_MOVE", "{}"], "MOUSE_MOVE tells an object of 0, two arguments are due"),
+        (["2", "MOUSE_MOVE", "[null, 1]"], "MOUSE_MOVE argument 0 is null, a number"),
+        (["2", "KEYBOARD", "5"], "KEYBOARD tells 5, two arguments are due"),
+        (["2", "KEYBOARD", "[87, null]"], "KEYBOARD argument 1 is null, a number"),
+        (["2", "START", '{"inputs": 7}'], "START inputs is 7, an object is due"),
+        (["2", "START", '{"inputs": {"mouse": null}}'], "START inputs.mouse is null, a list is due"),
+        (["inf", "VIDEO_END", "[]"], "time is inf, a number below"),
+        (["nan", "FOCUS", "[]"], "time is nan, a number below"),
+        (["2", "FOCUS", "[" * 100_000], "is no event (its brackets are nested too deeply)"),
+        (["2", "FOCUS", '"' + "x" * 140_000 + '"'], "cannot be read (field larger than field limit"),
+    ],
+)
+def test_odd_events_of_an_owl_log_are_named_with_file_and_line(folder, row, said):
+    write_owl(folder / "in")
+    file = folder / "in" / "2026-take" / "inputs.csv"
+    with file.open("a", newline="") as lines:
+        csv.writer(lines).writerow(row)
+    line = len(file.read_text().splitlines())
+    with pytest.raises(DataError) as caught:
+        import_logs(make_config(folder, "owl", degrees_per_pixel=0.1))
+    assert f"{file} {'' if 'field limit' in said else f'line {line} '}{said}" in str(caught.value)
+
+
+def test_an_owl_log_that_ends_long_after_its_video_is_refused_at_once_or_cut(folder):
+    write_owl(folder / "in", until=1e6)
+    with pytest.raises(DataError, match="2026-take has 20000000 rows for 60 frames"):
+        import_logs(make_config(folder, "owl", degrees_per_pixel=0.1))
+    config = make_config(folder, "owl", degrees_per_pixel=0.1, misfit="cut")
+    dataset, (outcome,) = import_logs(config)
+    assert (outcome.rows, outcome.kept) == (20_000_000, 60)
+    kept = (dataset.episodes[0].path / "inputs.jsonl").read_text()
+    assert "VIDEO_END" in kept, "what came after the video stays in the raw log"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"yaw": None}, "yaw is null, a number"),
+        ({"pos": ["a", 1, 2]}, "pos[0] is 'a', a number"),
+        ({"yaw_delta": "x"}, "yaw_delta is 'x', a number"),
+        ({"height": 10**30}, "height is 1000000000000000000000000000000, a number"),
+        (7, "lacks one of ws, ad, scs"),
+    ],
+)
+def test_odd_entries_of_a_gamefactory_log_are_named(folder, entry, said):
+    write_gamefactory(folder / "in")
+    file = folder / "in" / "metadata" / "seed_1_part_1.json"
+    value = json.loads(file.read_text())
+    value["actions"]["5"] = value["actions"]["5"] | entry if isinstance(entry, dict) else entry
+    file.write_text(json.dumps(value))
+    with pytest.raises(DataError) as caught:
+        import_logs(make_config(folder, "gamefactory", fps=16.0))
+    assert f"{file} entry 5 {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": None}, "features is null, an object is due"),
+        ({"data_path": None}, "data_path is null, which is no path of {chunk_index}, {file_index}"),
+        ({"data_path": "data/{nope}.parquet"}, "data_path is 'data/{nope}.parquet', which is no path"),
+        ({"video_path": "{"}, "video_path is '{', which is no path"),
+        ({"fps": "x"}, "fps is 'x', a number"),
+        ({"fps": 0}, "fps is 0, a number above 0 is due"),
+        ({"features": {"action": {"shape": [1]}}}, 'feature "action" tells no dtype'),
+        ({"features": {"action": {"dtype": "float32"}}}, "feature action shape is null, a list is due"),
+        ({"features": {"action": {"dtype": "x", "shape": [1], "names": [7]}}}, "names holds 7, entries"),
+    ],
+)
+def test_a_lerobot_set_that_does_not_describe_itself_is_refused(folder, changes, said):
+    write_lerobot(folder / "in")
+    file = folder / "in" / "meta" / "info.json"
+    value = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({name: part for name, part in value.items() if part is not None}))
+    with pytest.raises(DataError) as caught:
+        import_logs(make_config(folder, "lerobot"))
+    assert f"{file} {said}" in str(caught.value) or f"{file} feature action {said}" in str(caught.value)
+
+
+def test_lerobot_tables_that_lack_a_column_or_a_number_are_named(folder):
+    write_lerobot(folder / "in")
+    file = folder / "in" / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(file)
+    holed = [[None, *row[1:]] if step == 30 else row for step, row in enumerate(table["action"].to_pylist())]
+    pq.write_table(table.set_column(0, "action", pa.array(holed)), file)
+    with pytest.raises(DataError, match=r"file-000.parquet episode 1 row 5 key.forward is null, a number"):
+        import_logs(make_config(folder, "lerobot"))
+    episodes = folder / "in" / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    pq.write_table(pq.read_table(episodes).drop_columns(["length"]), episodes)
+    with pytest.raises(DataError, match=r"meta/episodes episode 0 length is null, a number"):
+        import_logs(make_config(folder, "lerobot"))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from paracosm.collect.games.counting import CountingConfig, CountingWorld
-from paracosm.collect.record import LOCK_FILE, RecordConfig, _is_alive, record, rerender
+from paracosm.collect.record import LOCK_FILE, RecordConfig, _is_alive, _lock, record, rerender
 from paracosm.core.controls import Control
 from paracosm.core.errors import BusyError, ConfigError, ControlError, DataError, LostWorldError, WorldError
 from paracosm.core.locks import lock_folder
@@ -75,6 +75,33 @@ def test_two_processes_record_the_same_bytes_as_one(tmp_path: Path) -> None:
     record(make_config(tmp_path / "one"), open_world, make_policy)
     record(make_config(tmp_path / "two", workers=2), open_world, make_policy)
     assert read_all(tmp_path / "two") == read_all(tmp_path / "one")
+
+
+def test_shards_share_a_folder_and_leave_the_same_bytes_as_one_machine(tmp_path: Path) -> None:
+    straight = record(make_config(tmp_path / "straight", num_episodes=5), open_world, make_policy)
+    out = tmp_path / "shards"
+    shards = [make_config(out, num_episodes=5, shard=shard, num_shards=2) for shard in (1, 0)]
+    assert [len(record(shard, open_world, make_policy)) for shard in shards] == [2, 5]
+    assert read_all(out) == read_all(tmp_path / "straight")
+    assert len(Dataset(out)) == len(straight)
+
+
+def test_a_shard_lets_in_other_shards_only_and_leaves_their_half_written_episodes(tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    first = make_config(out, num_shards=2)
+    record(first, open_world, make_policy)
+    own, other = (out / "episodes" / f".partial-999999999-episode-00000{number}" for number in (2, 1))
+    own.mkdir()
+    other.mkdir()
+    with _lock(dataclasses.replace(first, shard=1)):
+        record(first, open_world, make_policy)
+        with pytest.raises(BusyError, match="or choose another folder"):
+            record(make_config(out), open_world, make_policy)
+        with pytest.raises(BusyError, match="or choose another shard"):
+            record(dataclasses.replace(first, shard=1), open_world, make_policy)
+    assert (own.exists(), other.exists()) == (False, True)
+    with pytest.raises(ConfigError, match="shard 2 of 2 is none; use 0 to 1"):
+        make_config(out, shard=2, num_shards=2)
 
 
 def test_a_killed_recording_goes_on_and_equals_a_straight_one(tmp_path: Path) -> None:

@@ -156,6 +156,29 @@ def test_a_refusal_of_the_engine_leaves_the_world_open(address):
         ((pack(Kind.HELLO, HELLO | {"version": 2}),), "speaks version 2 of the protocol, this is 1"),
         ((pack(Kind.HELLO, {"version": 1}),), "does not say what it is .*HELLO needs fps, height, width"),
         ((pack(Kind.HELLO, HELLO | {"height": 0}),), "offers 0 x 6 at 10 frames/s"),
+        *(
+            (
+                (pack(Kind.HELLO, HELLO | {name: value}),),
+                rf"does not say what it is \(.*{name} that is {said}",
+            )
+            for name, value, said in (
+                ("fps", float("nan"), "nan, a finite number is due"),
+                ("fps", float("inf"), "inf, a finite number is due"),
+                ("height", 10**30, "1000000.*, a whole number is due"),
+                ("width", 6.5, "6.5, a whole number is due"),
+                ("look_limit", [float("nan"), 5], "a list of 2, two finite numbers is due"),
+                ("look_limit", None, "null, two finite numbers is due"),
+                ("keys", "go", "'go', a list of texts is due"),
+                ("keys", [["go"]], "a list of 1, a list of texts is due"),
+                ("bindings", {"KeyW": 5}, "an object of 1, an object of texts is due"),
+                ("bindings", [1], "a list of 1, an object of texts is due"),
+            )
+        ),
+        ((pack(Kind.HELLO, HELLO | {"height": 10**7}),), "frames of at most 67,108,864 bytes"),
+        (
+            (HEADER.pack(100_005, 1, 100_000) + b"[" * 100_000,),
+            "sent JSON that is none .its brackets are nested",
+        ),
         ((b"HTTP/1.1 400 Bad Request\r\n\r\n",), "is no engine of this protocol"),
         ((frame(0),), r"answered HELLO with kind 4, HELLO \(1\) is due"),
         ((HEADER.pack(7, 1, 2) + b"xx",), "sent JSON that is none"),
@@ -173,7 +196,33 @@ def test_what_is_no_engine_is_refused(scripted, script, message):
     [
         ((frame(0, height=5),), r"sent frame 0 of 90 bytes where frame 0 of 72 \(4 x 6 x 3\) was due"),
         ((frame(3),), "sent frame 3 of 72 bytes where frame 0"),
-        ((pack(Kind.FRAME, {"index": 0, "truth": [1]}, bytes(72)),), "truth that is no JSON object"),
+        (
+            (pack(Kind.FRAME, {"index": 0, "truth": [1]}, bytes(72)),),
+            "truth that is a list of 1, a JSON object is due",
+        ),
+        *(
+            (
+                (pack(Kind.FRAME, {"index": 0, "truth": {name: value}}, bytes(72)),),
+                rf"sent truth\.{name}{said}",
+            )
+            for name, value, said in (
+                ("events", 5, " that is 5, a list of texts is due; correct the engine"),
+                ("events", None, " that is null, a list of texts is due"),
+                ("events", [1], " that is a list of 1, a list of texts is due"),
+                ("reward", "much", " that is 'much', a finite number is due"),
+                ("reward", float("nan"), " that is nan, a finite number is due"),
+                ("ended", "no", " that is 'no', true or false is due"),
+                ("pose", 5, " that is 5, an object of numbers is due"),
+                ("level_seed", "x", " that is 'x', a whole number is due"),
+                ("score", 10**30, " that is 10000.*, a number of at most 64 bits is due"),
+                ("room", {"doors": [-(10**30)]}, r"\.doors\.0 that is -10000"),
+                (
+                    "room",
+                    json.loads("[" * 40 + "]" * 40),
+                    r"\.0\.0.* that is a list of 1, at most 16 levels is due",
+                ),
+            )
+        ),
         ((), "died while RESET was asked"),
         ((frame(0)[:-5],), "died while RESET was asked"),
         ((None,), r"did not answer RESET within 0.3 s; it hangs, or needs a larger timeout_s"),

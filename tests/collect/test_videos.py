@@ -114,8 +114,11 @@ def test_bad_videos_are_refused_by_name(folder: Path) -> None:
         DataError, match=r"broken.mkv and broken.mp4 would become one episode; rename one of them"
     ):
         import_videos(make_config(folder))
-    with pytest.raises(ConfigError, match=r"0 x 16 at 30.0 frames/s makes no video; use numbers above 0"):
+    said = "0 x 16 at 30.0 frames/s makes no video; use finite numbers above 0"
+    with pytest.raises(ConfigError, match=said):
         make_config(folder, height=0)
+    with pytest.raises(ConfigError, match="at inf frames/s makes no video"):
+        make_config(folder, fps=float("inf"))
 
 
 def test_frames_are_chosen_by_number() -> None:

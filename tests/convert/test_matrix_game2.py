@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from paracosm import play
 from paracosm.convert.matrix_game2 import (
     convert_network,
     find_weights,
@@ -174,7 +175,18 @@ def test_other_tensors_beside_the_weights_are_passed_over(tmp_path):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"dim": None}, "config.json has dim = None; int is needed"),
+        ({"dim": None}, "config.json has dim = None; a whole number from 1 to 1,000,000 is needed: give the"),
+        ({"dim": True}, "dim = True; a whole number from 1"),
+        ({"num_layers": 0}, "num_layers = 0; a whole number from 1"),
+        ({"num_heads": 1.5}, "num_heads = 1.5; a whole number from 1"),
+        ({"ffn_dim": float("inf")}, "ffn_dim = inf; a whole number from 1"),
+        ({"in_dim": 16}, "in_dim = 16; a whole number from 17"),
+        ({"freq_dim": 15}, "time_width 15 is odd, but a sinusoid has as many cosines as sines; use 16"),
+        ({"sink_size": "x"}, "sink_size = 'x'; a whole number from 0"),
+        ({"sink_size": -1}, "sink_size = -1; a whole number from 0"),
+        ({"sink_size": 4}, "window 6 holds no block of 3 and sink of 4 latent frames; use a window of at"),
+        ({"local_attn_size": -2}, "local_attn_size = -2; a whole number from -1"),
+        ({"action_config": []}, r"action_config = \[\]; an object of settings is needed"),
         ({"patch_size": [2, 2, 2]}, r"patch_size = \[2, 2, 2\]; only \[1, 2, 2\] can be built here"),
         ({"model_type": "t2v"}, "model_type = 't2v'; only 'i2v' can be built here"),
         ({"dim": 48}, "img_hidden_size 24 is not dim 48"),
@@ -183,6 +195,78 @@ def test_other_tensors_beside_the_weights_are_passed_over(tmp_path):
 def test_a_config_of_another_network_is_refused(change, text):
     with pytest.raises(ConfigError, match=text):
         read_published_config(tiny_video.published_config() | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"blocks": ["a"]}, r"action_config.blocks = \['a'\]; a list of whole numbers from 0 to"),
+        ({"blocks": [0, 0]}, r"action_config.blocks = \[0, 0\]; every block at most once is needed"),
+        ({"blocks": [2]}, r"action_layers \[2\] are not all blocks 0 .. 1"),
+        (
+            {"blocks": []},
+            r"action_config.blocks = \[\]: no block has an action module, so keys and mouse would do "
+            r"nothing; such a base is what paracosm recipe matrix_game2.small --base FILE begins from",
+        ),
+        ({"enable_mouse": "no"}, "action_config.enable_mouse = 'no'; true or false is needed"),
+        (
+            {"enable_mouse": False, "enable_keyboard": False},
+            "has neither action_config.enable_mouse nor action_config.enable_keyboard; a world needs one",
+        ),
+        ({"rope_theta": 0}, "action_config.rope_theta = 0; a number from 1 to 1e"),
+        ({"rope_theta": float("nan")}, "action_config.rope_theta = nan; a number from 1 to 1e"),
+        ({"rope_dim_list": []}, r"rope_dim_list = \[\]; a list of whole numbers from 0 to"),
+        ({"rope_dim_list": [7, 5, 4]}, r"rope_dim_list = \[7, 5, 4\]; an even first number is needed"),
+        ({"heads_num": 0}, "action_config.heads_num = 0; a whole number from 1"),
+        ({"windows_size": "3"}, "action_config.windows_size = '3'; a whole number from 1"),
+    ],
+)
+def test_actions_that_cannot_be_built_are_refused(change, text):
+    document = tiny_video.published_config()
+    with pytest.raises(ConfigError, match=text):
+        read_published_config(document | {"action_config": document["action_config"] | change})
+
+
+def test_a_setting_that_is_missing_is_named():
+    document = tiny_video.published_config()
+    del document["ffn_dim"]
+    with pytest.raises(ConfigError, match=r"config.json has no ffn_dim; a whole number from 1"):
+        read_published_config(document)
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    document = tiny_video.published_config()
+    plain = read_published_config(document)
+    actions = document["action_config"] | {"rope_theta": 256.0, "windows_size": 3.0}
+    assert read_published_config(document | {"dim": 24.0, "action_config": actions}) == plain
+
+
+@pytest.mark.parametrize(
+    ("tensor", "text"),
+    [
+        (
+            torch.full((32,), torch.nan),
+            "holds a number that is not finite in float32; the file is damaged or",
+        ),
+        (torch.full((32,), torch.inf, dtype=torch.bfloat16), "holds a number that is not finite in float32"),
+        (torch.full((32,), 1e300, dtype=torch.float64), "holds a number that is not finite in float32"),
+        (torch.zeros(32, dtype=torch.int64), "holds int64 numbers; weights are floating-point numbers: down"),
+        (torch.zeros(32, dtype=torch.bool), "holds bool numbers; weights are floating-point numbers"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_refused(tmp_path, tensor, text):
+    source = tiny_video.write_checkpoint(tmp_path / "from")
+    change(source, **{"model.blocks.1.ffn.0.bias": tensor})
+    with pytest.raises(DataError, match=f"weights.safetensors: model.blocks.1.ffn.0.bias {text}"):
+        convert_network(source, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_an_image_norm_of_another_kind_is_refused(tmp_path):
+    source = tiny_video.write_checkpoint(tmp_path / "from")
+    change(source, **{"model.img_emb.proj.0.weight": torch.tensor(1.0)})
+    with pytest.raises(DataError, match=r"img_emb.proj.0.weight is \[\], one row of numbers is needed"):
+        convert_network(source, tmp_path / "to")
 
 
 def test_a_setting_that_is_not_known_is_said(caplog):
@@ -204,6 +288,23 @@ def test_a_variant_is_known_by_its_controls():
     name, variant = find_variant("auto", config.actions, config.window)
     assert (name, variant.columns) == ("custom", ("key1", "key2", "key3", "key4", "key5", "key6"))
     assert variant.controls.bindings["Digit6"] == "key6"
+
+
+def test_every_key_of_a_network_with_many_has_a_binding_that_the_page_leaves_free():
+    config = tiny_video.config(keys=32)
+    controls = find_variant("auto", config.actions, config.window)[1].controls
+    assert sorted(controls.bindings.values()) == sorted(controls.keys)
+    assert (controls.bindings["Digit0"], controls.bindings["KeyQ"]) == ("key10", "key11")
+    shortcuts = (Path(play.__file__).parent / "client" / "shortcuts.js").read_text()
+    assert not [code for code in controls.bindings if f" {code}:" in shortcuts]
+
+
+def test_more_keys_than_a_keyboard_has_are_refused():
+    config = tiny_video.config(keys=33)
+    with pytest.raises(
+        ConfigError, match=r"has 33 keyboard numbers, and 32 keys are free for .*: add the variant, with its"
+    ):
+        find_variant("auto", config.actions, config.window)
 
 
 def test_a_wrong_variant_is_refused():

@@ -61,3 +61,8 @@ def test_a_base_of_another_kind_is_refused(tmp_path):
         load_image_to_video(tmp_path / "base.safetensors", config)
     with pytest.raises(DataError, match=r"is corrupt or truncated .*; download it again"):
         load_image_to_video(tmp_path / "nothing.safetensors", config)
+    tensors = base_checkpoint(config)
+    tensors["head.head.bias"].fill_(torch.nan)
+    save_file(tensors, tmp_path / "base.safetensors")
+    with pytest.raises(DataError, match=r"head.head.bias holds a number that is not finite in float32"):
+        load_image_to_video(tmp_path / "base.safetensors", config)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from paracosm.convert.wan_parts import (
+    CLIP_NAMES,
     VAE_NAMES,
     convert_codec,
     convert_image_encoder,
@@ -109,8 +111,6 @@ def test_streamed_frames_equal_the_whole_clip(tmp_path):
 
 def test_parts_that_lack_tensors_are_refused(tmp_path):
     tiny_video.need_parts()
-    from safetensors.torch import load_file, save_file
-
     tiny_video.write_parts(tmp_path)
     for part, convert in (("vae", convert_codec), ("image_encoder", convert_image_encoder)):
         path = next((tmp_path / part).glob("*.safetensors"))
@@ -121,12 +121,81 @@ def test_parts_that_lack_tensors_are_refused(tmp_path):
             convert(tmp_path / part, tmp_path / "out")
 
 
-def test_a_damaged_pickle_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "junk", [b"no pickle", b"\x80\x02\x8a\xff", b"PK\x03\x04", b"", b"\x80\x04K.", bytes(4)]
+)
+def test_a_damaged_pickle_is_refused(tmp_path, junk):
     tiny_video.need_parts()
-    (tmp_path / "Wan2.1_VAE.pth").write_bytes(b"no pickle")
+    for name, convert in (("Wan2.1_VAE.pth", convert_codec), (CLIP_NAMES[1], convert_image_encoder)):
+        (tmp_path / name).write_bytes(junk)
+        with pytest.raises(
+            DataError, match=f"{name} is corrupt or truncated, or holds more than .*; download"
+        ):
+            convert(tmp_path / name, tmp_path / "out")
     assert find_part([tmp_path], VAE_NAMES) == tmp_path / "Wan2.1_VAE.pth"
-    with pytest.raises(DataError, match=r"Wan2.1_VAE.pth is corrupt or truncated"):
-        convert_codec(tmp_path / "Wan2.1_VAE.pth", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        ([1, 2], "holds list, tensors by name are needed: give the file published with the weights"),
+        (torch.zeros(2), "holds Tensor, tensors by name are needed"),
+        ({"state_dict": [1]}, "holds list, tensors by name are needed"),
+        ({"encoder": "weights"}, "holds dict, tensors by name are needed"),
+        ({0: torch.zeros(2)}, "holds dict, tensors by name are needed"),
+    ],
+)
+def test_a_pickle_of_other_things_is_refused(tmp_path, held, text):
+    tiny_video.need_parts()
+    for name, convert in (("Wan2.1_VAE.pth", convert_codec), (CLIP_NAMES[1], convert_image_encoder)):
+        torch.save(held, tmp_path / name)
+        with pytest.raises(DataError, match=text):
+            convert(tmp_path / name, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"visual.pos_embedding": torch.tensor(1.0)},
+        {"visual.transformer.0.attn.to_qkv.weight": torch.zeros(2, 2)},
+        {"visual.transformer.0.attn.to_qkv.bias": torch.tensor(1.0)},
+    ],
+)
+def test_an_image_tower_of_other_shapes_is_refused(tmp_path, tensors):
+    tiny_video.need_parts()
+    torch.save(tensors, tmp_path / CLIP_NAMES[1])
+    with pytest.raises(DataError, match=r"has tensors of other names or shapes \(.*\); give the file publ"):
+        convert_image_encoder(tmp_path / CLIP_NAMES[1], tmp_path / "out")
+
+
+def test_parts_with_numbers_that_are_not_finite_are_refused(tmp_path):
+    tiny_video.need_parts()
+    tiny_video.write_parts(tmp_path)
+    for part, convert in (("vae", convert_codec), ("image_encoder", convert_image_encoder)):
+        path = next((tmp_path / part).glob("*.safetensors"))
+        tensors = load_file(path)
+        name, tensor = next(iter(tensors.items()))
+        for other, text in (
+            (torch.full_like(tensor, torch.nan), "holds a number that is not finite in float32"),
+            (torch.ones(tensor.shape, dtype=torch.int64), "holds int64 numbers; weights are floating"),
+        ):
+            save_file(tensors | {name: other}, path, metadata={"format": "pt"})
+            with pytest.raises(DataError, match=f"{part}/.*safetensors: {name} {text}"):
+                convert(tmp_path / part, tmp_path / "out")
+
+
+def test_a_part_that_is_no_folder_of_the_library_is_refused(tmp_path):
+    tiny_video.need_parts()
+    tiny_video.write_parts(tmp_path)
+    for part, convert in (("vae", convert_codec), ("image_encoder", convert_image_encoder)):
+        path = next((tmp_path / part).glob("*.safetensors"))
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(DataError, match=rf"{part} is corrupt, truncated or of another kind \("):
+            convert(tmp_path / part, tmp_path / "out")
+        for junk in ("[1]", "{", '{"hidden_size": "x", "z_dim": "x"}'):
+            (tmp_path / part / "config.json").write_text(junk)
+            with pytest.raises(DataError, match=rf"{part} is corrupt, truncated or of another kind \("):
+                convert(tmp_path / part, tmp_path / "out")
 
 
 @torch.inference_mode()

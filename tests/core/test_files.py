@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -5,7 +6,7 @@ from safetensors import SafetensorError
 
 from paracosm.core.errors import DataError, MissingPackageError
 from paracosm.core.extras import need
-from paracosm.core.files import read_json, whole_file, whole_folder, write_json
+from paracosm.core.files import read_json, refuse_overlap, whole_file, whole_folder, write_json
 
 
 def test_a_file_is_whole_or_absent(tmp_path):
@@ -27,15 +28,71 @@ def _write_and_fail(file) -> None:
 
 def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path):
     target = tmp_path / "world"
-    with whole_folder(target) as temporary:
-        (temporary / "old").write_text("1")
-    with pytest.raises(RuntimeError), whole_folder(target) as temporary:
+    with whole_folder(target, "world.json") as temporary:
+        write_json(temporary / "world.json", {"format_version": 1})
+    with pytest.raises(RuntimeError), whole_folder(target, "world.json") as temporary:
         _write_and_fail(temporary / "new")
-    assert [file.name for file in target.iterdir()] == ["old"]
-    with whole_folder(target) as temporary:
+    assert [file.name for file in target.iterdir()] == ["world.json"]
+    with whole_folder(target, "world.json") as temporary:
         (temporary / "new").write_text("2")
     assert [file.name for file in target.iterdir()] == ["new"]
     assert [folder.name for folder in tmp_path.iterdir()] == ["world"]
+
+
+@pytest.mark.parametrize("document", [None, {"architectures": ["WanModel"]}, [1], "no JSON"])
+def test_a_folder_of_others_is_never_replaced(tmp_path, document):
+    target = tmp_path / "photos"
+    for name in ("a.png", "b.png", "c.png"):
+        write_json(target / name, name)
+    if document is not None:
+        (target / "world.json").write_text(document if document == "no JSON" else json.dumps(document))
+    before = {file.name: file.read_bytes() for file in target.iterdir()}
+    with (
+        pytest.raises(
+            DataError,
+            match=r"photos holds a.png, b.png, c.png.* and no world.json of this project, so it is not "
+            r"replaced; give a new or an empty folder, or delete it first",
+        ),
+        whole_folder(target, "world.json"),
+    ):
+        pytest.fail("nothing may be made for a folder that will not be written")
+    assert {file.name: file.read_bytes() for file in target.iterdir()} == before
+    assert [folder.name for folder in tmp_path.iterdir()] == ["photos"]
+
+
+def test_an_empty_folder_is_filled_and_a_file_in_its_place_stays(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with whole_folder(tmp_path / "empty", "world.json") as temporary:
+        (temporary / "new").write_text("2")
+    assert [file.name for file in (tmp_path / "empty").iterdir()] == ["new"]
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(DataError, match=r"file could not be written \(Not a directory\)"),
+        whole_folder(tmp_path / "file", "world.json"),
+    ):
+        pytest.fail("a file is no folder")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_linked_folder_is_replaced_where_it_lies(tmp_path):
+    write_json(tmp_path / "real" / "world.json", {"format_version": 1})
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with whole_folder(tmp_path / "link", "world.json") as temporary:
+        (temporary / "new").write_text("2")
+    assert [file.name for file in (tmp_path / "real").iterdir()] == ["new"]
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("out", "how"), [("hub/model", "is"), ("hub", "contains"), ("hub/model/deep/world", "lies inside")]
+)
+def test_a_folder_that_is_read_is_not_written(tmp_path, out, how):
+    source = tmp_path / "hub" / "model"
+    with pytest.raises(
+        DataError, match=f"{out} {how} .*hub/model, which is read; write to a folder beside it"
+    ):
+        refuse_overlap(tmp_path / out, [tmp_path / "other", source])
+    refuse_overlap(tmp_path / "hub" / "model2", [source])
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
@@ -64,7 +121,7 @@ def test_a_disk_that_fills_while_tensors_are_written_is_said_in_plain_words(tmp_
     target = tmp_path / "step-1"
     with (
         pytest.raises(DataError, match=r"step-1 could not be written \(.*os error 28\)\); free some space"),
-        whole_folder(target),
+        whole_folder(target, "world.json"),
     ):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert not list(tmp_path.iterdir())
@@ -89,3 +146,11 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it():
         match=r'no_such_package is not installed .*; run: pip install -e "\.\[games\]"',
     ):
         need("no_such_package", "games")
+
+
+def test_a_file_nested_too_deeply_is_named(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(
+        DataError, match=r"deep\.json is not valid JSON \(its brackets are nested too deeply\)"
+    ):
+        read_json(tmp_path / "deep.json")

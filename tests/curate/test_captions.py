@@ -1,6 +1,7 @@
 """Captions from truth can be checked word by word; an endpoint is asked at its pace, and nothing twice."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -94,23 +95,27 @@ def test_a_torn_last_line_is_cut_and_a_review_replaces_the_summary(tmp_path):
     assert read_captions(tmp_path)["a"] == GOOD | {"summary": "better"}
 
 
+def answer_of(text: str, usage: Any = None) -> bytes:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100} if usage is None else usage
+    return json.dumps({"choices": [{"message": {"content": text}}], "usage": usage}).encode()
+
+
 class Model(BaseHTTPRequestHandler):
     """Answers as its plan says, then well."""
 
-    plan: list[tuple[int, str]] = []  # noqa: RUF012
+    plan: list[tuple[int, str | bytes]] = []  # noqa: RUF012
     asked: list[dict[str, Any]] = []  # noqa: RUF012
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         Model.asked.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
         code, text = Model.plan.pop(0) if Model.plan else (200, f"```json\n{json.dumps(GOOD)}\n```")
-        usage = {"prompt_tokens": 1000, "completion_tokens": 100}
-        answer = {"choices": [{"message": {"content": text}}], "usage": usage}
+        blob = text if isinstance(text, bytes) else answer_of(text)
         self.send_response(code)
         self.send_header("Retry-After", "7")
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
         self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
+        self.wfile.write(blob)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -169,7 +174,37 @@ def test_the_cost_limit_stops_before_it_is_far_exceeded(curated, address):
     assert (count.written, count.left) == (2, 2)
 
 
-@pytest.mark.parametrize("code", [401, 404, 302])
+@pytest.mark.parametrize(
+    ("code", "answer", "reason"),
+    [
+        (200, b'{"choices": "\xff\xfe"}', "the answer is no JSON .*utf-8"),
+        (200, b"[" * 100_000, "brackets are nested too deeply"),
+        (200, '{"a":' * 100_000 + "}", "brackets are nested too deeply"),
+        (200, b"[1]", "is no JSON object"),
+        (200, answer_of(json.dumps(GOOD), [1]), "the answer's usage is a list, an object is due"),
+        (200, answer_of(json.dumps(GOOD), {"prompt_tokens": "many"}), "prompt_tokens is 'many', a count"),
+        (200, answer_of(json.dumps(GOOD), {"prompt_tokens": -5}), "usage.prompt_tokens is '-5', a count"),
+        (200, answer_of(json.dumps(GOOD), {"completion_tokens": float("inf")}), "completion_tokens is 'inf'"),
+        (200, json.dumps(GOOD | {"frame": "a \ud800"}), "it holds half a character"),
+    ],
+)  # fmt: skip
+def test_garbage_counts_as_a_failure_of_its_clip(curated, address, code, answer, reason):
+    Model.plan = [(code, answer), (code, answer)]
+    count = ask(curated, EndpointConfig(base_url=address, model="m", key_variable="", attempts=2))
+    assert (count.written, len(count.failed), len(Model.asked)) == (3, 1, 5)
+    assert re.search(reason, next(iter(count.failed.values())))
+    assert len(read_captions(curated)) == 3
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_a_clip_that_is_refused_is_not_asked_again_and_the_next_one_is(curated, address, code):
+    Model.plan = [(code, b"content policy")]
+    count = ask(curated, EndpointConfig(base_url=address, model="m", key_variable=""))
+    assert (count.written, len(Model.asked)) == (3, 4)
+    assert list(count.failed.values()) == [f"HTTP {code}: content policy"]
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 302])
 def test_an_address_that_refuses_is_the_users_to_mend(curated, address, code):
     Model.plan = [(code, "")]
     with pytest.raises(ConfigError, match=f"answered {code}.*check the key, the model and the address"):

@@ -20,12 +20,13 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.core.world import Frame, WorldInfo
 from paracosm.curate.alignment import AlignmentConfig, best_lag
 from paracosm.curate.caption_truth import TruthCaptionConfig, caption_from_truth
+from paracosm.curate.captions import append_line
 from paracosm.curate.clock import EpisodeClock, report_alignment
 from paracosm.curate.export import ExportConfig, export_selection, fit, name_of_clip
 from paracosm.curate.pipeline import run
 from paracosm.curate.report import ReportConfig, write_report
 from paracosm.curate.scores import read_scores
-from paracosm.curate.select import SelectConfig, select
+from paracosm.curate.select import SelectConfig, read_selection, select
 from paracosm.curate.stages import CurateConfig
 from paracosm.data.reader import Dataset
 from paracosm.data.writer import EpisodeWriter, prepare_dataset
@@ -123,6 +124,17 @@ def test_chosen_clips_of_videos_are_cut_out_at_the_asked_rate(curated, tmp_path)
     assert not dataset.episodes[0].has_controls
 
 
+def test_a_recording_keeps_the_weight_that_a_selection_gave_each_clip(curated, tmp_path):
+    select(SelectConfig(out=curated, name="even", duplicates="keep", balance=1.0))
+    _, table = read_selection(curated, "even")
+    wanted = {name_of_clip(row["clip"]): row["weight"] for row in table.to_pylist()}
+    assert len(set(wanted.values())) > 1
+    export_selection(
+        ExportConfig(out=curated, selection="even", to=tmp_path / "set", height=8, width=8, fps=5)
+    )
+    assert {episode.name: episode.weight for episode in Dataset(tmp_path / "set").episodes} == wanted
+
+
 def test_shards_hold_video_controls_and_facts(recorded, tmp_path):
     select(SelectConfig(out=recorded.out, name="all"))
     config = ExportConfig(
@@ -154,20 +166,98 @@ def test_the_webdataset_package_opens_the_shards(recorded, tmp_path):
     assert samples[0]["controls.npy"].shape == (39, 6)
 
 
+def shards_of(curated: Path, to: Path, selection: str = "all", **changes) -> str:
+    sizes = {"height": 36, "width": 64, "fps": 5, "format": "webdataset", "shard_clips": 2}
+    return export_selection(ExportConfig(out=curated, selection=selection, to=to, **(sizes | changes)))
+
+
+def test_every_clip_of_a_video_is_a_sample_of_its_own(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    shards_of(curated, tmp_path / "w", shard_clips=9)
+    found: dict[str, set[str]] = {}
+    with tarfile.open(tmp_path / "w" / "clips-000000.tar") as tar:
+        for name in tar.getnames():
+            key, _, ending = name.partition(".")
+            found.setdefault(key, set()).add(ending)
+    clips = read_scores(curated).clips["clip"].to_pylist()
+    assert sum(clip.startswith("game/a") for clip in clips) == 2, "two clips of one file"
+    assert list(found.values()) == [{"mp4", "json"}] * len(clips)
+    webdataset = pytest.importorskip("webdataset")
+    shard = str(tmp_path / "w" / "clips-000000.tar")
+    samples = list(webdataset.WebDataset(shard, shardshuffle=False).decode())
+    assert [sample["json"]["scores"]["clip"] for sample in samples] == clips
+    assert all(sample["mp4"][4:8] == b"ftyp" for sample in samples)
+
+
+def test_another_export_into_the_same_folder_is_refused(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    select(SelectConfig(out=curated, name="few", where="motion > 0.1"))
+    shards_of(curated, tmp_path / "w", "few")
+    assert "2 clips in 1 shards" in shards_of(curated, tmp_path / "w", "few")
+    with pytest.raises(DataError) as caught:
+        shards_of(curated, tmp_path / "w", height=40, fps=10)
+    assert "holds another export: height was 36, now it is 40, fps was 5, now it is 10, " in str(caught.value)
+    assert "selection was 2 clips, " in str(caught.value)
+    assert "now it is 4 clips, " in str(caught.value)
+    assert str(caught.value).endswith("choose another folder with --to, or delete this one to export anew")
+    with pytest.raises(DataError, match="format was webdataset, now it is recording"):
+        shards_of(curated, tmp_path / "w", "few", format="recording")
+    append_line(curated, {"clip": "game/a.mp4#0-40", "made_by": "x", "fields": {"summary": "x"}})
+    with pytest.raises(DataError, match=r"captions was 0 captions, .* now it is 1 captions"):
+        shards_of(curated, tmp_path / "w", "few")
+    (tmp_path / "w" / "export.json").unlink()
+    with pytest.raises(DataError, match=r"holds clips or episodes and no export.json, .* delete this one"):
+        shards_of(curated, tmp_path / "w", "few")
+
+
+def test_a_recording_of_another_shift_is_refused(recorded, tmp_path):
+    select(SelectConfig(out=recorded.out, name="all"))
+    sizes = {"out": recorded.out, "selection": "all", "height": 36, "width": 64, "fps": 10}
+    export_selection(ExportConfig(to=tmp_path, **sizes))
+    with pytest.raises(DataError, match="shift_controls was 0, now it is 1"):
+        export_selection(ExportConfig(to=tmp_path, shift_controls=1, **sizes))
+
+
+def facts_in(shard: Path) -> dict[str, bytes | None]:
+    """Names in a shard, and what they hold but for the videos: an encoder may write other bytes."""
+    with tarfile.open(shard) as tar:
+        parts = {name: tar.extractfile(name) for name in tar.getnames()}
+        return {name: None if name.endswith("mp4") else part.read() for name, part in parts.items() if part}
+
+
+def test_an_export_that_was_killed_goes_on_where_it_was(curated, tmp_path):
+    select(SelectConfig(out=curated, name="all", duplicates="keep"))
+    shards_of(curated, tmp_path / "w")
+    first, second = sorted((tmp_path / "w").glob("*.tar"))
+    whole, kept = facts_in(second), (first.stat().st_mtime_ns, first.stat().st_ino)
+    second.unlink()
+    assert "4 clips in 2 shards" in shards_of(curated, tmp_path / "w")
+    assert facts_in(second) == whole
+    assert (first.stat().st_mtime_ns, first.stat().st_ino) == kept
+    for file in (first, second):
+        file.unlink()
+    assert "4 clips in 2 shards" in shards_of(curated, tmp_path / "w", fps=10), "nothing was there yet"
+
+
 def test_a_selection_of_nothing_and_a_picture_of_nothing_are_refused(curated, tmp_path):
     select(SelectConfig(out=curated, where="motion > 99", name="none"))
     with pytest.raises(DataError, match="selection none keeps no clip"):
         export_selection(
             ExportConfig(out=curated, selection="none", to=tmp_path / "x", height=8, width=8, fps=5)
         )
-    with pytest.raises(ConfigError, match="makes no video"):
-        ExportConfig(to=tmp_path, height=0, width=8, fps=5)
+    for height, fps in ((0, 5.0), (8, float("inf")), (8, float("nan")), (8, 0.0)):
+        with pytest.raises(ConfigError, match=r"makes no video; use finite numbers above 0"):
+            ExportConfig(to=tmp_path, height=height, width=8, fps=fps)
+    with pytest.raises(ConfigError, match="shard_clips 0 puts no clip in a shard; use 1 or more"):
+        ExportConfig(to=tmp_path, height=8, width=8, fps=5, shard_clips=0)
 
 
 def test_clips_have_plain_names_of_their_own():
-    names = [name_of_clip(clip) for clip in ("a/b.mp4#0-9", "a-b.mp4#0-9", "../ü x.mp4#0-9")]
-    assert len(set(names)) == 3
-    assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
+    odd = ("a/b.mp4#0-9", "a-b.mp4#0-9", "a_b_mp4#0-9", "a-b_mp4#0-9", "../ü x.mp4#0-9", "._.", "." * 300)
+    names = [name_of_clip(clip) for clip in odd]
+    assert len(set(names)) == len(odd)
+    assert all(name.isascii() and "/" not in name and "." not in name for name in names)
+    assert len({name_of_clip(f"{'long' * 60}.mp4#{start}-9") for start in range(30_000)}) == 30_000
 
 
 def test_pictures_are_cut_at_the_centre():

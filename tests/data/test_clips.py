@@ -46,6 +46,23 @@ def test_a_share_of_clips_is_drawn_evenly_from_strata_whatever_their_size() -> N
         ClipSampler([9], 2, seed=0, strata_share=0.5)
 
 
+def test_places_are_drawn_in_proportion_to_the_weight_of_their_episode() -> None:
+    sampler = ClipSampler([101, 5, 301], 10, seed=3, weights=[3.0, 9.0, 1.0])
+    drawn = [place for step in range(40) for place in sampler.draw(step, 0, 500)]
+    first = [start for episode, start in drawn if episode == 0]
+    assert len(first) / len(drawn) == pytest.approx(3 * 92 / (3 * 92 + 292), abs=0.018)
+    assert {episode for episode, _ in drawn} == {0, 2}, "episode 1 is too short for a clip"
+    assert sorted(set(first)) == list(range(92))
+    assert np.mean(first) == pytest.approx(45.5, abs=1.4)  # 5 standard errors
+    assert {start for episode, start in drawn if episode == 2} == set(range(292))
+    assert sampler.draw(7, 1, 16) == sampler.draw(7, 1, 16)
+
+
+def test_equal_weights_change_no_draw() -> None:
+    plain = ClipSampler([101, 301], 10, seed=3).draw(5, 0, 64)
+    assert plain == ClipSampler([101, 301], 10, seed=3, weights=[1.0, 1.0]).draw(5, 0, 64)
+
+
 def test_episodes_too_short_for_a_clip_are_refused_with_both_lengths() -> None:
     with pytest.raises(DataError, match=r"no episode has 10 frames \(the longest has 9\)"):
         ClipSampler([9, 3], 10, seed=0)

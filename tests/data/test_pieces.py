@@ -1,6 +1,7 @@
 """Cuts are found and no clip crosses one."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_no_clip_crosses_a_cut(videos: Path) -> None:
     for episode, first in places[:5]:
         expected = Dataset(videos).episodes[episode].read_frames(first, first + 10)
         assert np.array_equal(clips.cut([(episode, first)])[0], expected)
+
+
+def test_pieces_are_drawn_by_the_weight_of_their_episode(videos: Path) -> None:
+    long, short = Dataset(videos).episodes
+    plain = FrameClips([long, short], 10, 0, "find").places(0, 0, 2000)
+    heavy = FrameClips([long, replace(short, weight=9.0)], 10, 0, "find").places(0, 0, 2000)
+    assert np.mean([episode for episode, _ in plain]) == pytest.approx(2 / 16, abs=0.04)
+    assert np.mean([episode for episode, _ in heavy]) == pytest.approx(18 / 32, abs=0.06)
 
 
 def test_videos_without_a_long_enough_stretch_are_refused_with_the_longest(videos: Path) -> None:

@@ -170,3 +170,17 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None
     (tmp_path / "episodes").write_text("a file where a folder belongs")
     with pytest.raises(DataError, match=r"could not be written"):
         EpisodeWriter(tmp_path, "one", INFO, RECIPE)
+
+
+def test_a_weight_is_kept_where_there_is_one_and_checked_when_read(tmp_path: Path) -> None:
+    prepare_dataset(tmp_path, INFO)
+    for name, weight in (("even", 1.0), ("rare", 2.5)):
+        with EpisodeWriter(tmp_path, name, INFO, Recipe(world=INFO.name), weight=weight) as writer:
+            writer.begin(make_frames(1)[0])
+    assert [episode.weight for episode in Dataset(tmp_path).episodes] == [1.0, 2.5]
+    file = tmp_path / "episodes" / "rare" / "episode.json"
+    assert "weight" not in (tmp_path / "episodes" / "even" / "episode.json").read_text()
+    for odd, said in ((0, "0"), ("a", "'a'"), (float("nan"), "nan")):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"weight": odd}))
+        with pytest.raises(DataError, match=f"rare/episode.json weight is {said}, a number above 0 is due"):
+            Dataset(tmp_path)

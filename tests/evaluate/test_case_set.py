@@ -12,6 +12,7 @@ from paracosm.evaluate.case_set import SETS, CaseSet, find_case_set, load_case_s
 from paracosm.evaluate.case_set_maker import CaseSetConfig, make_case_set
 from paracosm.evaluate.cases import START_FRAMES
 from paracosm.evaluate.sources import RecordedCases, ShippedCases
+from tests import foreign
 
 from .toys import open_toy, record_toy
 
@@ -129,6 +130,23 @@ def test_held_out_episodes_with_training_seeds_make_no_set(held_out: Dataset, tm
     )
     with pytest.raises(DataError, match="has seed 12, which is a training seed; record held-out episodes"):
         make_case_set(config)
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_set(main_episodes: Dataset, tmp_path: Path) -> None:
+    learnt = record_toy(tmp_path / "train", range(30, 34), 60, "train", level=1)
+    with foreign.refused(tmp_path / "mine") as mine:
+        make_case_set(
+            CaseSetConfig(
+                name="toy",
+                version=1,
+                data=main_episodes.path,
+                reference=learnt.path,
+                out=mine,
+                num_places=6,
+                most_steps=10,
+                run_steps=300,
+            )
+        )
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)

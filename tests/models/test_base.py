@@ -11,7 +11,7 @@ from paracosm.core.errors import ConfigError, DataError
 from paracosm.models.base import weights_hash
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.tokenizer_vae import TokenizerVAE
-from tests import tiny
+from tests import foreign, tiny
 
 
 @pytest.fixture
@@ -44,6 +44,17 @@ def test_saving_replaces_the_whole_folder(folder: Path) -> None:
     (folder / "left_over").touch()
     tiny.tokenizer().save(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_model(tmp_path: Path) -> None:
+    with foreign.refused(tmp_path / "mine") as mine:
+        tiny.tokenizer().save(mine)
+
+
+def test_a_model_of_another_library_is_not_replaced(folder: Path) -> None:
+    (folder / "config.json").write_text('{"architectures": ["CLIPModel"], "hidden_size": 8}')
+    with pytest.raises(DataError, match=r"no config.json of this project, so it is not replaced"):
+        tiny.tokenizer().save(folder)
 
 
 def test_weights_can_be_read_by_everyone(folder: Path) -> None:

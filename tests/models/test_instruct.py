@@ -79,10 +79,12 @@ def test_the_branch_begins_with_the_base_blocks_of_its_own_kind() -> None:
         net.begin_from(base("joint"))
 
 
-@pytest.mark.parametrize("fields", [INS, ("text", "light", "misc")])  # as many as the base has, and more
-def test_a_branch_reads_words_as_the_base_does_in_the_fields_that_both_have(fields: tuple[str, ...]) -> None:
-    frozen = base("own norms")
-    net = InstructNet(replace(branch_config("own norms"), fields=fields))
+@pytest.mark.parametrize("fields", [INS, ("text", "light", "misc")])  # more than the base has, and as many
+def test_a_branch_reads_kept_words_as_the_base_does_in_the_fields_that_both_have(
+    fields: tuple[str, ...],
+) -> None:
+    frozen = base("kept words")
+    net = InstructNet(replace(branch_config("kept words"), fields=fields))
     perturb(net, 1)
     before = net.entry.words.leave.weight.clone()  # pyright: ignore
     net.begin_from(frozen)

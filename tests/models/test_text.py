@@ -17,10 +17,12 @@ from paracosm.models.text import (
     HashedWords,
     MiniLM,
     TextProjector,
+    WordPool,
     Words,
     WordsKind,
     collate,
     make_encoder,
+    make_pool,
 )
 from paracosm.nn.embed import sinusoid
 
@@ -91,6 +93,8 @@ def test_a_field_pool_reads_the_mean_of_each_field() -> None:
     )
     assert pool(words)[0].tolist() == pytest.approx([2.0 * MEAN_SCALE, 4.0 * MEAN_SCALE])
     assert pool(replace(words, fields=torch.tensor([[-1, 1, 1, 0]]))).tolist() == [[0.0, 0.0]]
+    assert isinstance(make_pool("kept", 8, 2, 3), FieldPool)
+    assert isinstance(make_pool("learnt", 8, 2, 3), WordPool)
 
 
 def test_a_field_pool_takes_of_another_the_fields_it_is_told() -> None:

@@ -14,7 +14,7 @@ from paracosm.core.world_spec import PlayDefaults, Starts, load_spec
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.storage import Storage, from_disk, to_disk
 from paracosm.models.world_model import WorldModel, assemble_world, build_world
-from tests import tiny
+from tests import foreign, tiny
 
 
 def arguments(**changes: Any) -> dict[str, Any]:
@@ -77,6 +77,11 @@ def test_saving_replaces_an_older_world_only_when_the_new_one_is_whole(
         tiny.world_model(seed=2).save(tmp_path / "world")
     assert load_spec(tmp_path / "world") == before
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_world(tmp_path: Path) -> None:
+    with foreign.refused(tmp_path / "mine") as mine:
+        tiny.world_model().save(mine)
 
 
 def test_a_tokenizer_of_another_grid_is_refused() -> None:

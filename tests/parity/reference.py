@@ -50,6 +50,41 @@ class Case:
         return self.tensors["in.renoise"][block, index].transpose(0, 1)[None]
 
 
+@dataclass(frozen=True)
+class ImageTokens:
+    """Tokens of the start picture through ``img_emb``; what lies between is anchored by the published end."""
+
+    index: Tensor
+    """which of the case's image tokens are kept"""
+    tokens: Tensor
+    """(token, 1280) as they come from the image encoder"""
+    rows: Tensor
+    """which rows of the first matrix are kept"""
+    hidden: Tensor
+    """(token, 1280) after the first matrix and its activation"""
+    published: Tensor
+    """(token, 96) as the published code gives them"""
+
+
+def kept_image_tokens() -> tuple[ImageTokens, dict[str, Tensor]]:
+    """The tokens in the repository, and the kept case's weights with what is kept of img_emb's matrices."""
+    with np.load(KEPT / "image_tokens.npz") as stored:
+        tensors = {name: torch.from_numpy(stored[name]) for name in stored.files}
+    index, rows = (tensors.pop(name).long() for name in ("tokens_index", "hidden_rows"))
+    weights = kept_case()[1]
+    weights["model.img_emb.proj.1.weight"][rows] = tensors.pop("proj.1.weight_rows")
+    weights["model.img_emb.proj.3.weight"] = tensors.pop("proj.3.weight")
+    tensors = _floats(tensors)
+    kept = ImageTokens(
+        index=index,
+        tokens=tensors["tokens"],
+        rows=rows,
+        hidden=tensors["hidden"],
+        published=tensors["dbg.b0p0.img_emb"],
+    )
+    return kept, weights
+
+
 def kept_case() -> tuple[Case, dict[str, Tensor]]:
     """The case in the repository, and its weights under their published names."""
     with np.load(KEPT / "matrix_game2_tiny.npz") as stored:

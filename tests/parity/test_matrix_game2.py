@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from paracosm.models.video_stream import StreamSettings, begin, next_block, warp
 from .reference import (
     LATENT_BLOCK,
     MAX_ERROR,
+    MAX_INNER,
     MAX_RMS_FLOW,
     MAX_RMS_LATENTS,
     Case,
     full_case,
     kept_case,
+    kept_image_tokens,
     write_checkpoint,
 )
 from .watch import watch, watched_errors
@@ -36,15 +39,32 @@ def test_the_schedule_is_the_published_one_to_the_last_bit():
     assert (torch.tensor(SETTINGS.levels) * 1000).tolist() == tensors["time.steps"].tolist()
 
 
+@torch.inference_mode()
+def test_image_tokens_are_the_published_networks(tmp_path):
+    kept, weights = kept_image_tokens()
+    convert_network(write_checkpoint(tmp_path / "from", weights), tmp_path / "to")
+    context = VideoDynamics.load(tmp_path / "to").context
+    # half of the way at once: of the first matrix only some rows are kept
+    hidden = context[:3](kept.tokens)
+    assert float((hidden - kept.hidden)[:, kept.rows].abs().max()) <= MAX_INNER
+    assert float((context[3:](kept.hidden) - kept.published).abs().max()) <= MAX_INNER
+    # the streamed case begins behind img_emb: what it begins with is the published result as well
+    begun = kept_case()[0].context
+    assert begun is not None
+    assert float((begun[kept.index] - kept.published).abs().max()) <= MAX_INNER
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_streamed_blocks_are_the_published_networks(tmp_path):
+@pytest.mark.parametrize("batch", [1, 2])
+def test_streamed_blocks_are_the_published_networks(batch, tmp_path):
     case, weights = kept_case()
     convert_network(write_checkpoint(tmp_path / "from", weights), tmp_path / "to")
     network = VideoDynamics.load(tmp_path / "to")
-    tensors, index = case.tensors, case.tensors["token_index"].long()
+    tensors, index, second = case.tensors, case.tensors["token_index"].long(), []
     with watch(network) as seen:
-        for block, flows, clean in stream(network, case, batch=1, num_blocks=4, last_passes=1):
+        for block, flows, clean in stream(network, case, range(batch), num_blocks=4, last_passes=1):
+            second.append(clean[1:])
             for number, flow in enumerate(flows):
                 expected = tensors[f"flow_sub7:b{block}.p{number}"]
                 check(flow[0].transpose(0, 1)[:, :, ::7, ::7], expected, MAX_RMS_FLOW)
@@ -54,6 +74,10 @@ def test_streamed_blocks_are_the_published_networks(tmp_path):
                 check(clean[0].transpose(0, 1)[:, :, ::7, ::7], expected, MAX_RMS_LATENTS)
     errors = watched_errors(seen["b2p0"], tensors, "dbg.b2p0.", index, None, first=3)
     assert len(errors) >= 8, sorted(errors)
+    if batch > 1:  # nothing was published of the second row: it is what it is when it streams alone
+        alone = stream(network, case, [1], num_blocks=4, last_passes=1)
+        for (_, _, clean), together in zip(alone, second, strict=True):
+            check(together, clean, MAX_RMS_LATENTS)
 
 
 @needs_full_case
@@ -65,7 +89,7 @@ def test_the_whole_case(batch, tmp_path, capsys):
     network, case = VideoDynamics.load(tmp_path / "to"), full_case(folder)
     tensors, worst = case.tensors, {"flow": (0.0, 0.0), "x0": (0.0, 0.0), "latents": (0.0, 0.0)}
     with watch(network) as seen:
-        for block, flows, clean in stream(network, case, batch=batch, num_blocks=4, last_passes=3):
+        for block, flows, clean in stream(network, case, range(batch), num_blocks=4, last_passes=3):
             x = case.block_of("in.noise", block)
             for number, flow in enumerate(flows):
                 expected = tensors[f"out.flow.b{block}.p{number}"]
@@ -94,8 +118,15 @@ def test_the_whole_case(batch, tmp_path, capsys):
         sys.stdout.write(f"\nbatch {batch}: {figures}; {len(inner)} inner tensors {max(inner.values()):.1e}")
 
 
-def stream(network: VideoDynamics, case: Case, *, batch: int, num_blocks: int, last_passes: int):
-    """Blocks one after the other: number, the flows of the controlled passes, clean latents."""
+def stream(network: VideoDynamics, case: Case, rows: Sequence[int], *, num_blocks: int, last_passes: int):
+    """Blocks one after the other: number, the flows of the controlled passes, clean latents.
+
+    Row 0 of a batch is the case; row 1 is another one, so that rows that mix are found out.
+    """
+
+    def batch(row: Tensor, factor: float) -> Tensor:
+        return torch.cat([row, factor * row.flip(-1)])[list(rows)]
+
     flows: list[Tensor] = []
     plain_step = network.step
 
@@ -105,35 +136,27 @@ def stream(network: VideoDynamics, case: Case, *, batch: int, num_blocks: int, l
 
     network.step = step
     with torch.inference_mode():
-        state = begin(network, 44, 80, batch)
+        state = begin(network, 44, 80, len(rows))
         for block in range(num_blocks):
             given = case.given(network, block)
-            if batch > 1:
-                given = replace(
-                    given,
-                    condition=other(given.condition, 0.5),
-                    keyboard=torch.cat([given.keyboard, 1 - given.keyboard]),
-                    mouse=other(given.mouse, -1.0),
-                    context=tuple((other(k, 0.9), other(v, 1.1)) for k, v in given.context),
-                )
+            given = replace(
+                given,
+                condition=batch(given.condition, 0.5),
+                keyboard=torch.cat([given.keyboard, 1 - given.keyboard])[list(rows)],
+                mouse=batch(given.mouse, -1.0),
+                context=tuple((batch(k, 0.9), batch(v, 1.1)) for k, v in given.context),
+            )
             settings = SETTINGS
             if block + 1 == num_blocks:
                 settings = replace(SETTINGS, levels=SETTINGS.levels[:last_passes])
             flows.clear()
 
             def fresh(index: int, block: int = block) -> Tensor:
-                drawn = case.renoise(block, index)
-                return other(drawn, -1.0) if batch > 1 else drawn
+                return batch(case.renoise(block, index), -1.0)
 
-            noise = case.block_of("in.noise", block)
-            noise = other(noise, -1.0) if batch > 1 else noise
+            noise = batch(case.block_of("in.noise", block), -1.0)
             clean, state = next_block(network, state, noise, given, settings, fresh)
             yield block, flows[:], clean
-
-
-def other(x: Tensor, factor: float) -> Tensor:
-    """A batch whose second row is another one, so that rows that mix are found out."""
-    return torch.cat([x, factor * x.flip(-1)])
 
 
 def check(made: Tensor, expected: Tensor, max_rms: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from paracosm.models.instruct import InstructNet
 from paracosm.models.instruct_world import build_instruct_world
 from paracosm.play.engine import open_model_world
 from paracosm.play.instruct_world import InstructEngineConfig, InstructWorld
-from tests import tiny, tiny_instruct
+from tests import foreign, tiny, tiny_instruct
 from tests.tiny import CONTROLS, HEIGHT, WIDTH, perturb
 
 GIVEN, NEW = 2, 3
@@ -87,6 +87,11 @@ def test_it_opens_by_its_folder_and_says_what_it_offers(folder: Path) -> None:
     world.close()
     with pytest.raises(WorldError, match="is closed; open it again"):
         world.step(Control())
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_world(models: Path) -> None:
+    with foreign.refused(models / "mine") as mine:
+        build(models, mine.name)
 
 
 def test_it_goes_on_for_more_than_twenty_clips(folder: Path) -> None:

@@ -25,7 +25,7 @@ from paracosm.play.backends.onnx_backend import open_graph
 from paracosm.play.connection import describe
 from paracosm.play.engine import open_model_world
 from paracosm.play.token_world import TokenEngineConfig, TokenWorld
-from tests import tiny_genie
+from tests import foreign, tiny_genie
 from tests.tiny_genie import ACTIONS, HEIGHT, WIDTH
 
 
@@ -202,6 +202,11 @@ def test_what_each_action_does_is_shown_beside_its_number(folder: Path, tmp_path
     action_picture(drawn, 2).unlink()
     with pytest.raises(DataError, match=r"actions/3.png is missing beside others"):
         TokenWorld(drawn)
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_world(tmp_path: Path) -> None:
+    with foreign.refused(tmp_path / "mine") as mine:
+        build(mine)
 
 
 def test_it_plays_where_no_torch_is_loaded(folder: Path) -> None:

@@ -28,7 +28,7 @@ from paracosm.play.neural_base import control_of_block
 from paracosm.train.optim import make_optimizer
 from paracosm.train.stages import encode_video, video_codec, video_forcing, video_student, video_teacher
 from paracosm.train.video_batches import VideoBatches, VideoData
-from tests import tiny_video
+from tests import foreign, tiny_video
 from tests.tiny import ungraded
 
 from . import video_stages
@@ -173,6 +173,12 @@ def build(rows: VideoData, folder: Path, network: Path) -> Path:
         play=VideoPlay(levels=LEVELS),
     )
     return folder
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_world(rows: VideoData, tmp_path: Path) -> None:
+    network = random_network(teacher_config(tmp_path, rows).model, tmp_path / "network")
+    with foreign.refused(tmp_path / "mine") as mine:
+        build(rows, mine, network)
 
 
 def test_training_gives_a_clip_what_play_gives_its_blocks(

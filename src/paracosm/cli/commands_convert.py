@@ -16,7 +16,8 @@ class ConvertCommand:
 
     FOLDER holds config.json and one safetensors file, and, there or beside it, the picture codec (vae/ or
     Wan2.1_VAE.pth) and the image encoder (image_encoder/ or the published CLIP file); without these two only
-    the transformer is converted. Nothing is downloaded.
+    the transformer is converted. A pipeline.json beside config.json says how blocks are denoised, where that
+    is not as published. Nothing is downloaded.
     """
 
     system: tyro.conf.Positional[Literal["matrix-game-2"]]
@@ -24,7 +25,7 @@ class ConvertCommand:
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
     """Where they lie."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """Folder of the world; replaced when it exists."""
+    """Folder of the world; an earlier conversion is replaced, any other folder must be new or empty."""
     variant: Literal["auto", "universal", "gta_drive", "templerun", "foundation"] = "auto"
     """Which variant; auto looks at its config."""
     height: int = 352

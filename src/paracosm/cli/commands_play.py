@@ -18,6 +18,7 @@ from paracosm.core.world import World, check_start
 from paracosm.core.world_spec import WorldSpec, check_parts, kind_of, load_spec
 from paracosm.play.bench import bench_world
 from paracosm.play.engine import EngineConfig, open_model_world, refuse_place
+from paracosm.play.painter import CommandPainter, paintable
 from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
 from paracosm.play.steadiness import measure_steadiness
 from paracosm.worlds import open_world
@@ -60,6 +61,9 @@ class PlayCommand:
     """Where recordings made in the page are kept, a dataset for each world."""
     prompt: str = ""
     """Words from which the page begins the world, where the world begins from words."""
+    painter: str = ""
+    """Command that paints the first frame from words where the world reads none, e.g.
+    "paint --prompt {prompt} --out {out}"; {width} and {height} are filled in too."""
     steps: int = 0
     """Denoising passes a frame of a neural world; 0 takes the world's own."""
     engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
@@ -217,7 +221,10 @@ def _title(name: str) -> str:
 
 
 def _serve(command: PlayCommand, opener: WorldChooser) -> None:
-    config = ServeConfig(host=command.host, port=command.port, allow_hosts=command.allow_hosts)
+    painter = CommandPainter(command.painter) if command.painter else None
+    config = ServeConfig(
+        host=command.host, port=command.port, allow_hosts=command.allow_hosts, painter=painter
+    )
     offers = opener.offers()
     words = f"&prompt={quote(command.prompt)}" if command.prompt else ""
 
@@ -237,5 +244,6 @@ def _serve(command: PlayCommand, opener: WorldChooser) -> None:
         if not opener.is_dream or command.prompt:
             # what cannot be opened is said here, in the terminal, and not first in the page
             with contextlib.closing(opener(opener.name)) as world:
-                check_start(world.info, None, (), command.prompt or None)
+                painted = painter is not None and paintable(world.info)
+                check_start(world.info, None, (), None if painted else command.prompt or None)
         serve(config, opener, offers, recorder=TakeKeeper(command.takes), ready=ready)

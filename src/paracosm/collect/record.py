@@ -74,6 +74,11 @@ class RecordConfig:
     dataset."""
     workers: int = 2
     """Processes that play; 1 plays in this process."""
+    shard: int = 0
+    """Which of ``num_shards`` this machine records, from 0."""
+    num_shards: int = 1
+    """So many machines record into one folder on a disk that they share, each every num_shards-th episode;
+    give all of them the same settings."""
     frames: FrameEncoding = "raw"
     """How exact frames are kept: "raw" is fastest to train from, "ffv1" is smaller."""
     stills: Literal["keep", "drop"] = "keep"
@@ -88,12 +93,16 @@ class RecordConfig:
         """Refuse numbers that make no recording and splits that nobody would read."""
         if self.split not in get_args(Split):
             raise ConfigError(f"split {self.split} is not known; choose one of {', '.join(get_args(Split))}")
-        for name in ("num_episodes", "max_steps", "num_world_seeds", "workers"):
+        for name in ("num_episodes", "max_steps", "num_world_seeds", "workers", "num_shards"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)} is too small; use 1 or more")
         for name in ("seed", "first_world_seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} {getattr(self, name)} is negative; use 0 or more")
+        if not 0 <= self.shard < self.num_shards:
+            raise ConfigError(
+                f"shard {self.shard} of {self.num_shards} is none; use 0 to {self.num_shards - 1}"
+            )
         if self.still_change < 0 or (self.still_change and self.stills == "keep"):
             raise ConfigError(
                 f"still_change {self.still_change:g} with stills {self.stills} drops nothing; "
@@ -138,6 +147,7 @@ def record(
     """Record episodes until the dataset holds ``config.num_episodes`` of this name.
 
     Finished episodes of an earlier run are kept and skipped; what a killed run left half-written is removed.
+    One of several shards records its own share of them.
     With more than one worker, call it from a script guarded by ``if __name__ == "__main__"``, as for any
     process pool.
 
@@ -159,13 +169,14 @@ def record(
     """
     job = _Job(config, open_world, make_policy, world_config)
     config.out.mkdir(parents=True, exist_ok=True)
-    with lock_folder(config.out, "being recorded into", name=LOCK_FILE):
-        _remove_leftovers(config.out / EPISODES_FOLDER)
+    with _lock(config):
+        _remove_leftovers(config)
         with contextlib.closing(job.open()) as world:
             prepare_dataset(config.out, world.info)
             todo = _find_missing(config, world, world_config)
-        done = config.num_episodes - len(todo)
-        line = progress(f"record {config.world}", config.num_episodes, "episode", done)
+        total = len(_own_episodes(config))
+        done = total - len(todo)
+        line = progress(f"record {config.world}", total, "episode", done)
         num_frames = 0
         try:
             for count, steps in enumerate(_play_all(job, todo), 1):
@@ -347,7 +358,7 @@ def _episode_name(config: RecordConfig, index: int) -> str:
 def _find_missing(config: RecordConfig, world: World, world_config: Any) -> list[int]:
     """Return the episodes still to play; refuses finished ones that were recorded with other settings."""
     missing = []
-    for index in range(config.num_episodes):
+    for index in _own_episodes(config):
         file = config.out / EPISODES_FOLDER / _episode_name(config, index) / EPISODE_FILE
         if not file.parent.exists():
             missing.append(index)
@@ -363,11 +374,34 @@ def _find_missing(config: RecordConfig, world: World, world_config: Any) -> list
     return missing
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what dead processes left half-written; what live ones, such as a player, write is let be."""
-    for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        parts = left.name.removeprefix(TEMPORARY_PREFIX).removeprefix("old-").split("-")
-        if not (parts[0].isdigit() and _is_alive(int(parts[0]))):
+def _own_episodes(config: RecordConfig) -> range:
+    return range(config.shard, config.num_episodes, config.num_shards)
+
+
+@contextlib.contextmanager
+def _lock(config: RecordConfig) -> Iterator[None]:
+    """Keep out whoever would record the same episodes: a shard only the same shard, and those without any."""
+    parts = config.num_shards > 1
+    use = "being recorded into"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_folder(config.out, use, name=LOCK_FILE, shared=parts))
+        if parts:
+            own = f"{LOCK_FILE}-{config.shard}-of-{config.num_shards}"
+            stack.enter_context(lock_folder(config.out, use, name=own, instead="another shard"))
+        yield
+
+
+def _remove_leftovers(config: RecordConfig) -> None:
+    """Remove what dead processes left half-written; what live ones, such as a player, write is let be.
+
+    A shard looks at its own episodes only: the numbers of other machines' processes mean nothing here.
+    """
+    own = {_episode_name(config, index) for index in _own_episodes(config)}
+    for left in (config.out / EPISODES_FOLDER).glob(f"{TEMPORARY_PREFIX}*"):
+        process, _, name = left.name.removeprefix(TEMPORARY_PREFIX).removeprefix("old-").partition("-")
+        if config.num_shards > 1 and name not in own:
+            continue
+        if not (process.isdigit() and _is_alive(int(process))):
             logger.warning("removed %s, which a killed recorder left half-written", left)
             shutil.rmtree(left, ignore_errors=True)
 

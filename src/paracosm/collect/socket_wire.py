@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paracosm.core.errors import WorldError
+from paracosm.core.foreign import parse_json
 
 VERSION = 1
 """Version of the protocol; an engine of another version is refused."""
@@ -128,7 +129,7 @@ class Connection:
             )
         body = self._read(rest)
         try:
-            value = json.loads(body[:text_length])
+            value = parse_json(body[:text_length])
         except ValueError as error:
             raise WorldError(f"the engine at {self.address} sent JSON that is none ({error})") from error
         if not isinstance(value, dict):

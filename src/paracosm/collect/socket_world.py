@@ -14,6 +14,7 @@ import numpy as np
 
 from paracosm.core.controls import Control, ControlSpace
 from paracosm.core.errors import ConfigError, ControlError, WorldError
+from paracosm.core.foreign import is_number, show_value
 from paracosm.core.world import (
     Frame,
     Snapshot,
@@ -25,7 +26,7 @@ from paracosm.core.world import (
     check_step,
 )
 
-from .socket_wire import VERSION, Connection, EngineRefusalError, Kind
+from .socket_wire import LARGEST, VERSION, Connection, EngineRefusalError, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,12 +147,11 @@ class SocketWorld:
                 f"{self._info.name} sent frame {found.get('index')} of {len(pixels)} bytes where frame "
                 f"{index} of {int(np.prod(size))} ({size[0]} x {size[1]} x 3) was due; correct the engine"
             )
-        truth = found.get("truth", {})
-        if not isinstance(truth, dict):
+        try:
+            told = _read_truth(found.get("truth", {}))
+        except ValueError as error:
             self._give_up()
-            raise WorldError(f"{self._info.name} sent truth that is no JSON object; correct the engine")
-        told = {"reward": 0.0, "ended": False, "events": ()} | truth
-        told |= {"ended": bool(told["ended"]), "events": tuple(told["events"])}
+            raise WorldError(f"{self._info.name} sent {error}; correct the engine") from error
         image = np.frombuffer(pixels, np.uint8).reshape(size).copy()
         return Frame(image=image, index=index, truth=told)
 
@@ -181,33 +181,94 @@ def _read_hello(hello: Mapping[str, Any], address: str) -> tuple[WorldInfo, bool
             f"{VERSION}; update the older one"
         )
     try:
-        limits = tuple(float(limit) for limit in hello.get("look_limit", (0, 0)))
-        controls = ControlSpace(
-            keys=tuple(hello.get("keys", ())),
-            bindings=dict(hello.get("bindings", {})),
-            look_limit=(limits[0], limits[1]),
-            text=bool(hello.get("text", False)),
-        )
-        info = WorldInfo(
-            name=f"socket:{address}",
-            fps=float(hello["fps"]),
-            height=int(hello["height"]),
-            width=int(hello["width"]),
-            controls=controls,
-            engine=str(hello["engine"]),
-            description=str(hello.get("description", "")),
-        )
-    except (KeyError, TypeError, ValueError, IndexError, ControlError) as error:
+        info = _read_info(hello, address)
+    except (KeyError, ValueError, ControlError) as error:
         raise WorldError(
             f"the engine at {address} does not say what it is ({error!r}); HELLO needs fps, height, width "
             "and engine"
         ) from error
-    if min(info.height, info.width) < 1 or info.fps <= 0:
+    if min(info.height, info.width) < 1 or info.fps <= 0 or info.height * info.width * 3 > LARGEST:
         raise WorldError(
             f"the engine at {address} offers {info.height} x {info.width} at {info.fps:g} frames/s; use "
-            "numbers above 0"
+            f"numbers above 0, and frames of at most {LARGEST:,} bytes"
         )
     return info, bool(hello.get("snapshots", False))
+
+
+def _read_info(hello: Mapping[str, Any], address: str) -> WorldInfo:
+    """Read HELLO.
+
+    Raises:
+        KeyError: when a field is missing.
+        ValueError: names the field that is of the wrong kind.
+        ControlError: when bindings or limits do not fit the keys.
+    """
+    numbers = {name: hello[name] for name in ("fps", "height", "width")}
+    limits, keys, bindings = hello.get("look_limit", [0, 0]), hello.get("keys", []), hello.get("bindings", {})
+    for name, value in numbers.items():
+        _need(is_number(value) and (name == "fps" or value == int(value)), name, value, _NUMBERS[name])
+    two = isinstance(limits, list) and len(limits) == 2 and all(is_number(limit) for limit in limits)
+    _need(two, "look_limit", limits, "two finite numbers")
+    _need(_are_texts(keys), "keys", keys, "a list of texts")
+    codes = isinstance(bindings, dict) and _are_texts([*bindings.values()])
+    _need(codes, "bindings", bindings, "an object of texts")
+    controls = ControlSpace(
+        keys=tuple(keys),
+        bindings=dict(bindings),
+        look_limit=(float(limits[0]), float(limits[1])),
+        text=bool(hello.get("text", False)),
+    )
+    return WorldInfo(
+        name=f"socket:{address}",
+        fps=float(numbers["fps"]),
+        height=int(numbers["height"]),
+        width=int(numbers["width"]),
+        controls=controls,
+        engine=str(hello["engine"]),
+        description=str(hello.get("description", "")),
+    )
+
+
+_NUMBERS = {"fps": "a finite number", "height": "a whole number", "width": "a whole number"}
+_MOST_DEPTH = 16
+"""Objects and lists within each other that an engine may tell; tables take no more."""
+
+
+def _read_truth(told: Any) -> dict[str, Any]:
+    """Check what the engine tells beside a frame, and fill in what every world tells.
+
+    Raises:
+        ValueError: names the entry that is of the wrong kind.
+    """
+    _need(isinstance(told, dict), "truth", told, "a JSON object")
+    truth = {"reward": 0.0, "ended": False, "events": []} | told
+    _need(is_number(truth["reward"]), "truth.reward", truth["reward"], "a finite number")
+    _need(truth["ended"] in (True, False), "truth.ended", truth["ended"], "true or false")
+    _need(_are_texts(truth["events"]), "truth.events", truth["events"], "a list of texts")
+    _need(isinstance(truth.get("pose", {}), dict), "truth.pose", truth.get("pose"), "an object of numbers")
+    seed = truth.get("level_seed", 0)
+    _need(isinstance(seed, int), "truth.level_seed", seed, "a whole number")
+    _check_depth(truth, "truth", _MOST_DEPTH)
+    return truth | {"ended": bool(truth["ended"]), "events": tuple(truth["events"])}
+
+
+def _check_depth(value: Any, name: str, depth: int) -> None:
+    """Refuse whole numbers that no table can keep, and what is nested without end."""
+    _need(depth > 0, name[:60], value, f"at most {_MOST_DEPTH} levels")
+    if isinstance(value, int):
+        _need(-(2**63) <= value < 2**63, name, value, "a number of at most 64 bits")
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        _check_depth(part, f"{name}.{key}", depth - 1)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _need(holds: bool, name: str, value: Any, due: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} that is {show_value(value)}, {due} is due")
 
 
 def _control_to_json(control: Control) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -62,9 +63,10 @@ class ImportConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes and rates that make no video."""
-        if min(self.height, self.width) < 1 or self.fps <= 0:
+        if min(self.height, self.width) < 1 or not 0 < self.fps < math.inf:
             raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps} frames/s makes no video; use numbers above 0"
+                f"{self.height} x {self.width} at {self.fps} frames/s makes no video; use finite numbers "
+                "above 0"
             )
 
 

@@ -10,7 +10,6 @@ Source: Skywork/Matrix-Game-2.0, MIT; names and shapes as derived from the publi
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,7 +25,8 @@ from paracosm.models.action_module import ActionModuleConfig
 from paracosm.models.base import save_tensors
 from paracosm.models.dynamics_video import VideoDynamics, VideoDynamicsConfig
 
-logger = logging.getLogger(__name__)
+from .published import Settings, check_numbers
+from .sampler import LATENTS_PER_BLOCK
 
 PREFIX = "model."
 """Stands before every name in the distilled files, and not in the foundation model's."""
@@ -34,10 +34,10 @@ KEY_TENSOR = "patch_embedding.weight"
 """A tensor that every transformer of this family has: its file is known by it."""
 CONTEXT_TENSOR = "img_emb.proj.0.weight"
 """A tensor whose length is the width of an image token, which the config does not tell."""
+LARGEST_THETA = 1e9
+"""Largest base of rotary frequencies that is taken for one."""
 CONFIG_NAMES = ("config.json", "base_config.json")
 """How the config is called beside the weights; the second beside the foundation model."""
-LATENTS_PER_BLOCK = 3
-"""Latent frames made at once, by all published variants."""
 
 _OUTSIDE = {
     "patch_embedding": "enter",
@@ -105,36 +105,36 @@ def read_published_config(
         context_width: numbers of an image token; the published file does not say, its weights do.
 
     Raises:
-        ConfigError: when a setting is missing or has a value that is not built here.
+        ConfigError: when a setting is missing, of another type, or has a value that is not built here.
     """
-    _check_known(document, _KNOWN_CONFIG, "")
-    actions = _get(document, "action_config", dict)
-    _check_known(actions, {"patch_size": [1, 2, 2], "qk_norm": True, "qkv_bias": False}, "action_config.")
-    width, out = _get(document, "dim", int), _get(document, "out_dim", int)
-    if _get(actions, "img_hidden_size", int) != width:
+    settings = Settings(
+        file="config.json", values=document, advice="give the config that was published with these weights"
+    )
+    settings.fixed(_KNOWN_CONFIG)
+    settings.tell_unknown({*_CONFIG_KEYS, *_KNOWN_CONFIG, *_IDLE_CONFIG})
+    actions = settings.inside("action_config")
+    actions.fixed({"patch_size": [1, 2, 2], "qk_norm": True, "qkv_bias": False})
+    width, out = settings.whole("dim"), settings.whole("out_dim")
+    if actions.whole("img_hidden_size") != width:
         raise ConfigError(
-            f"action_config.img_hidden_size {actions['img_hidden_size']} is not dim {width}; the action "
-            "module adds to the same stream, so both must agree"
+            f"action_config.img_hidden_size {actions.values['img_hidden_size']} is not dim {width}; the "
+            "action module adds to the same stream, so both must agree"
         )
-    known = {*_CONFIG_KEYS, *_KNOWN_CONFIG, *_IDLE_CONFIG}
-    for key in sorted(set(document) - known):
-        logger.warning("config.json: %s = %r is not known and not used", key, document[key])
-    window = _get(document, "local_attn_size", int)
     return VideoDynamicsConfig(
         latent_channels=out,
-        condition_channels=_get(document, "in_dim", int) - out,
+        condition_channels=settings.whole("in_dim", least=out + 1) - out,
         patch=2,
         width=width,
-        depth=_get(document, "num_layers", int),
-        heads=_get(document, "num_heads", int),
-        hidden=_get(document, "ffn_dim", int),
-        time_width=_get(document, "freq_dim", int),
+        depth=settings.whole("num_layers"),
+        heads=settings.whole("num_heads"),
+        hidden=settings.whole("ffn_dim"),
+        time_width=settings.whole("freq_dim", least=2),
         context_width=context_width,
         block=block,
-        window=max(0, window),
-        sink=int(document.get("sink_size", 0)),
+        window=max(0, settings.whole("local_attn_size", least=-1)),
+        sink=settings.whole("sink_size", least=0, default=0),
         positions="window",
-        action_layers=tuple(_get(actions, "blocks", list)),
+        action_layers=_read_action_layers(actions),
         actions=_read_actions(actions),
     )
 
@@ -153,28 +153,49 @@ _CONFIG_KEYS = {
 }
 
 
-def _read_actions(actions: Mapping[str, Any]) -> ActionModuleConfig:
-    has_mouse, has_keys = bool(actions.get("enable_mouse", True)), bool(actions.get("enable_keyboard", True))
-    heads, turned = _get(actions, "heads_num", int), _get(actions, "rope_dim_list", list)
-    keyboard_width = _get(actions, "keyboard_hidden_dim", int)
-    mouse_width = _get(actions, "mouse_hidden_dim", int) if has_mouse else keyboard_width
+def _read_action_layers(actions: Settings) -> tuple[int, ...]:
+    """Blocks with an action module; a network without one would be offered keys that do nothing."""
+    layers = actions.values.get("blocks")
+    if layers == []:
+        raise ConfigError(
+            "config.json has action_config.blocks = []: no block has an action module, so keys and mouse "
+            "would do nothing; such a base is what paracosm recipe matrix_game2.small --base FILE begins from"
+        )
+    layers = actions.wholes("blocks", least=0)
+    if len(set(layers)) != len(layers):
+        raise actions.refused("blocks", "every block at most once")
+    return layers
+
+
+def _read_actions(actions: Settings) -> ActionModuleConfig:
+    has_mouse, has_keys = actions.truth("enable_mouse", True), actions.truth("enable_keyboard", True)
+    if not has_mouse and not has_keys:
+        raise ConfigError(
+            "config.json has neither action_config.enable_mouse nor action_config.enable_keyboard; a world "
+            "needs one of them: give the config that was published with these weights"
+        )
+    heads, turned = actions.whole("heads_num"), actions.wholes("rope_dim_list", least=0)
+    if turned[0] % 2:
+        raise actions.refused("rope_dim_list", "an even first number")
+    keyboard_width = actions.whole("keyboard_hidden_dim")
+    mouse_width = actions.whole("mouse_hidden_dim") if has_mouse else keyboard_width
     for key, width in (("keyboard_hidden_dim", keyboard_width), ("mouse_hidden_dim", mouse_width)):
         if width != heads * sum(turned):
             raise ConfigError(
-                f"action_config.{key} {width} over {heads} heads is not rope_dim_list {turned}, which "
+                f"action_config.{key} {width} over {heads} heads is not rope_dim_list {list(turned)}, which "
                 f"sums to {sum(turned)}; use {heads * sum(turned)}"
             )
     return ActionModuleConfig(
-        keys=_get(actions, "keyboard_dim_in", int) if has_keys else 0,
-        mouse=_get(actions, "mouse_dim_in", int) if has_mouse else 0,
-        frames_per_latent=_get(actions, "vae_time_compression_ratio", int),
-        window=_get(actions, "windows_size", int),
+        keys=actions.whole("keyboard_dim_in") if has_keys else 0,
+        mouse=actions.whole("mouse_dim_in") if has_mouse else 0,
+        frames_per_latent=actions.whole("vae_time_compression_ratio"),
+        window=actions.whole("windows_size"),
         heads=heads,
         keyboard_width=keyboard_width,
         mouse_width=mouse_width,
-        embedding=_get(actions, "hidden_size", int),
+        embedding=actions.whole("hidden_size"),
         turned_pairs=turned[0] // 2,
-        theta=float(_get(actions, "rope_theta", int)),
+        theta=actions.real("rope_theta", 1.0, LARGEST_THETA),
     )
 
 
@@ -183,7 +204,7 @@ def convert_network(folder: Path, out: Path, block: int = LATENTS_PER_BLOCK) -> 
 
     Args:
         folder: as published, e.g. base_distilled_model.
-        out: model folder, replaced when it exists; numbers are stored in the type they came in.
+        out: model folder, an earlier one is replaced; numbers are stored in the type they came in.
         block: latent frames made at once.
 
     Returns:
@@ -208,7 +229,12 @@ def _context_width(weights: Path) -> int:
     with _open(weights) as file:
         for name in (PREFIX + CONTEXT_TENSOR, CONTEXT_TENSOR):
             if name in file.keys():  # noqa: SIM118 (safe_open has no iterator)
-                return file.get_slice(name).get_shape()[0]
+                shape = file.get_slice(name).get_shape()
+                if len(shape) != 1 or not shape[0]:
+                    raise DataError(
+                        f"{weights}: {name} is {list(shape)}, one row of numbers is needed: download it again"
+                    )
+                return shape[0]
     raise DataError(f"{weights} lacks {CONTEXT_TENSOR}; it is incomplete: download it again")
 
 
@@ -272,7 +298,8 @@ def read_published_weights(path: Path, network: VideoDynamics) -> dict[str, Tens
         network: what they are for; the meta device suffices.
 
     Raises:
-        DataError: when the file is truncated, or a tensor is missing, unknown or of another shape.
+        DataError: when the file is truncated, or a tensor is missing, unknown, of another shape, or holds
+            whole numbers or some that are not finite.
     """
     wanted = published_shapes(network)
     with _open(path) as file:
@@ -281,8 +308,10 @@ def read_published_weights(path: Path, network: VideoDynamics) -> dict[str, Tens
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in stored}
         _check_names(path, shapes, {prefix + name: shape for name, shape in wanted.items()})
         state = network.state_dict()
+        names = {ours: prefix + published_name(ours) for ours in state}
         return {
-            ours: file.get_tensor(prefix + published_name(ours)).reshape(state[ours].shape) for ours in state
+            ours: check_numbers(path, name, file.get_tensor(name)).reshape(state[ours].shape)
+            for ours, name in names.items()
         }
 
 
@@ -315,23 +344,3 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is corrupt or truncated ({error}); download it again") from error
-
-
-def _get(document: Mapping[str, Any], key: str, kind: type) -> Any:
-    value = document.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ConfigError(
-            f"config.json has {key} = {value!r}; {kind.__name__} is needed: "
-            "give the config that was published with these weights"
-        )
-    return value
-
-
-def _check_known(document: Mapping[str, Any], known: Mapping[str, Any], path: str) -> None:
-    for key, value in known.items():
-        given = document.get(key, value)
-        if given != value:
-            raise ConfigError(
-                f"config.json has {path}{key} = {given!r}; only {value!r} can be built here: "
-                "this is a network of another family"
-            )

@@ -6,16 +6,15 @@ This file does NOT know tensor names; ``matrix_game2`` and ``wan_parts`` do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from paracosm.core.config import save_config
-from paracosm.core.errors import ConfigError, DataError
-from paracosm.core.files import read_json, whole_folder
+from paracosm.core.errors import DataError
+from paracosm.core.files import refuse_overlap, whole_folder
 from paracosm.core.video_spec import (
     FORMAT_VERSION,
     VideoParts,
@@ -27,10 +26,10 @@ from paracosm.core.world_spec import Part
 from paracosm.models.base import weights_hash
 from paracosm.models.video_codec import ImageEncoder, VideoCodec
 from paracosm.models.video_player import VideoPlayer, check_picture_size
-from paracosm.models.video_stream import warped_levels
 
-from .matrix_game2 import CONFIG_NAMES, LATENTS_PER_BLOCK, convert_network
-from .variants import FPS, SHIFT, SOURCE, VARIANTS, Variant, find_variant
+from .matrix_game2 import CONFIG_NAMES, convert_network
+from .sampler import PublishedSampler, read_sampler
+from .variants import FPS, SOURCE, VARIANTS, Variant, find_variant
 from .wan_parts import (
     CLIP_NAMES,
     VAE_NAMES,
@@ -52,7 +51,7 @@ class ConvertConfig:
     source: Path
     """folder with config.json and one safetensors file, or the folder that holds all variants"""
     out: Path
-    """folder of the world, replaced when it exists"""
+    """folder of the world; one that was converted before is replaced, any other must be empty"""
     variant: Literal["auto", "universal", "gta_drive", "templerun", "foundation"] = "auto"
     """which variant it is; auto looks at its config"""
     height: int = 352
@@ -86,20 +85,23 @@ def convert_matrix_game2(config: ConvertConfig) -> Converted:
     """Write a world's folder, or, when codec or image encoder are not at hand, its transformer alone.
 
     Raises:
-        DataError: when a file is missing, truncated or does not fit.
+        DataError: when a file is missing, truncated or does not fit, or ``out`` holds, is or lies in what is
+            read, or is a folder that was not converted before.
         ConfigError: when the config describes another network, or another variant than was asked for.
         MissingPackageError: when diffusers or transformers is needed and not installed.
     """
     check_picture_size(config.height, config.width, PIXELS_PER_TOKEN)
     source = _find_source(config)
-    sampler = _read_sampler(source)
-    block = int(sampler.get("num_frame_per_block", LATENTS_PER_BLOCK))
+    sampler = read_sampler(source)
+    sampler = replace(sampler, steps=config.steps or sampler.steps)
     parts = {
         "vae": find_part((source, source.parent), VAE_NAMES),
         "image encoder": find_part((source, source.parent), CLIP_NAMES),
     }
-    with whole_folder(config.out) as partial:
-        network = convert_network(source, partial / "dynamics", block)
+    read = (config.source, source, *config.starts, *(path for path in parts.values() if path is not None))
+    refuse_overlap(config.out, read)
+    with whole_folder(config.out, _mark(config.out)) as partial:
+        network = convert_network(source, partial / "dynamics", sampler.block)
         name, variant = find_variant(config.variant, network.config.actions, network.config.window)
         missing = tuple(what for what, path in parts.items() if path is None)
         if not missing and network.config.window:
@@ -121,11 +123,14 @@ def convert_matrix_game2(config: ConvertConfig) -> Converted:
     )
 
 
+def _mark(out: Path) -> str:
+    """The file by which an earlier conversion is known: a transformer alone lies there without a world."""
+    return "dynamics/config.json" if list(out.glob("*")) == [out / "dynamics"] else "world.json"
+
+
 def _write_world(
-    config: ConvertConfig, folder: Path, name: str, variant: Variant, sampler: Mapping[str, Any]
+    config: ConvertConfig, folder: Path, name: str, variant: Variant, sampler: PublishedSampler
 ) -> None:
-    steps = config.steps or tuple(sampler.get("denoising_step_list", variant.steps))
-    shift = float(sampler.get("timestep_shift", SHIFT)) if sampler.get("warp_denoising_step", True) else 1.0
     parts = VideoParts(
         dynamics=Part(folder="dynamics", weights=weights_hash(folder / "dynamics")),
         vae=Part(folder="vae", weights=""),
@@ -142,10 +147,7 @@ def _write_world(
         controls=variant.controls,
         actions=variant.actions,
         parts=parts,
-        play=VideoPlay(
-            levels=warped_levels(steps, shift),
-            context_level=float(sampler.get("context_noise", 0)) / 1000.0,
-        ),
+        play=VideoPlay(levels=sampler.levels(variant.steps), context_level=sampler.context_level),
         starts="starts.safetensors",
         source=SOURCE,
     )
@@ -171,17 +173,6 @@ def _find_source(config: ConvertConfig) -> Path:
         f"{source} holds no config.json, and the variants {', '.join(here) or 'none'}; "
         "give the folder of one variant, or --variant with one of those"
     )
-
-
-def _read_sampler(source: Path) -> Mapping[str, Any]:
-    """Settings of the sampler, where a pipeline.json lies beside the weights."""
-    path = source / "pipeline.json"
-    if not path.is_file():
-        return {}
-    document = read_json(path)
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path} is no object of settings; delete it to take the variant's own")
-    return document
 
 
 def read_picture(path: Path, height: int, width: int) -> np.ndarray:

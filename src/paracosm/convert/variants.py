@@ -23,8 +23,6 @@ DEGREES = 1.5
 """Degrees of camera turn a frame that full turn is taken for; an assumption."""
 FPS = 25.0
 """Frames a second of the published worlds."""
-SHIFT = 5.0
-"""Shift of the schedule of noise levels, of all variants."""
 SOURCE = "Skywork/Matrix-Game-2.0, MIT"
 
 _UP, _DOWN = (MOUSE_LIMIT, 0.0), (-MOUSE_LIMIT, 0.0)
@@ -149,12 +147,14 @@ def find_variant(name: str, actions: ActionModuleConfig, window: int) -> tuple[s
     """Return a variant by name, or the one whose controls and window a network has.
 
     Args:
-        name: "auto" looks at the network; another number of keys becomes keys key1, key2, ... on the digits.
+        name: "auto" looks at the network; another number of keys becomes key1, key2, ... on digits, then
+            letters.
         actions: sizes of the network's controls.
         window: latent frames that it sees in play; 0 for whole clips.
 
     Raises:
-        ConfigError: when the named variant has other controls than the network.
+        ConfigError: when the named variant has other controls than the network, or the network has more
+            keyboard numbers than there are keys for.
     """
     sizes = (actions.keys, actions.mouse, window > 0)
     if name != "auto":
@@ -183,12 +183,18 @@ def _describe(sizes: Sequence[int]) -> str:
 
 
 def _custom(actions: ActionModuleConfig) -> Variant:
+    if actions.keys > len(_SPARE):
+        raise ConfigError(
+            f"the config.json has {actions.keys} keyboard numbers, and {len(_SPARE)} keys are free for "
+            "numbers without a name; one without a key could not be played: add the variant, with its keys, "
+            "to VARIANTS in convert/variants.py"
+        )
     columns = (
         UNIVERSAL.columns
         if actions.keys == len(UNIVERSAL.columns)
         else tuple(f"key{i + 1}" for i in range(actions.keys))
     )
-    bindings = {f"Digit{(i + 1) % 10}": key for i, key in enumerate(columns[:10])}
+    bindings = dict(zip(_SPARE[: len(columns)], columns, strict=True))
     return Variant(
         folder="",
         description="A network of Matrix-Game 2.0's family with controls of its own.",
@@ -197,3 +203,9 @@ def _custom(actions: ActionModuleConfig) -> Variant:
         look=(DEGREES, DEGREES) if actions.mouse else (0.0, 0.0),
         mouse=actions.mouse,
     )
+
+
+_SPARE = tuple(
+    [f"Digit{(i + 1) % 10}" for i in range(10)] + [f"Key{letter}" for letter in "QWETYUIOASDGHJKLZXCVBN"]
+)
+"""Keys for keyboard numbers without a name: digits, then the letters that the page needs for nothing else."""

@@ -21,6 +21,7 @@ from paracosm.core.errors import DataError
 from paracosm.models.dynamics_video import VideoDynamics, VideoDynamicsConfig
 
 from .matrix_game2 import published_name
+from .published import check_numbers
 
 _TEXT = ("text_embedding.",)
 _PICTURE = {".cross_attn.k_img.": ".cross_attn.k.", ".cross_attn.v_img.": ".cross_attn.v."}
@@ -39,7 +40,8 @@ def load_image_to_video(path: Path, config: VideoDynamicsConfig) -> VideoDynamic
         The network, float32, whose action modules add nothing yet.
 
     Raises:
-        DataError: when the file is damaged, lacks a tensor, or has one that has no place.
+        DataError: when the file is damaged, lacks a tensor, or has one without a place or without finite
+            numbers.
     """
     try:
         stored = load_file(path)
@@ -64,7 +66,8 @@ def load_image_to_video(path: Path, config: VideoDynamicsConfig) -> VideoDynamic
             )
     with torch.no_grad():
         for name, theirs in wanted.items():
-            state[name].copy_(tensors[theirs].reshape(state[name].shape))
+            numbers = check_numbers(path, theirs, tensors[theirs])
+            state[name].copy_(numbers.reshape(state[name].shape))
     return network
 
 

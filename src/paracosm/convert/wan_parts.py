@@ -8,18 +8,21 @@ Source: Wan-AI/Wan2.1, Apache-2.0; laion CLIP ViT-H/14, MIT; names as published 
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from paracosm.core.errors import DataError
 from paracosm.core.extras import need
 from paracosm.models.video_codec import EXTRA
+
+from .published import check_numbers
 
 VAE_NAMES = ("vae", "Wan2.1_VAE.pth")
 """A folder in the library's format, or the published file; in this order of preference."""
@@ -38,7 +41,8 @@ def convert_codec(source: Path, out: Path) -> None:
     """Write the picture codec in the library's format.
 
     Raises:
-        DataError: when a tensor is missing, unknown or of another shape, or the file is damaged.
+        DataError: when a tensor is missing, unknown, of another shape or holds no finite numbers, or the
+            file is damaged.
         MissingPackageError: when diffusers is not installed.
     """
     diffusers = need("diffusers", EXTRA)
@@ -47,8 +51,9 @@ def convert_codec(source: Path, out: Path) -> None:
         _refuse(source, info["missing_keys"], info["unexpected_keys"])
     else:
         names = need("diffusers.loaders.single_file_utils", EXTRA)
+        tensors = _renamed(names.convert_wan_vae_to_diffusers, source)
         network = diffusers.AutoencoderKLWan()
-        _fill(network, names.convert_wan_vae_to_diffusers(_read_pickle(source)), source)
+        _fill(network, tensors, source)
     network.save_pretrained(out)
 
 
@@ -56,7 +61,8 @@ def convert_image_encoder(source: Path, out: Path) -> None:
     """Write the image tower in the library's format.
 
     Raises:
-        DataError: when a tensor is missing, unknown or of another shape, or the file is damaged.
+        DataError: when a tensor is missing, unknown, of another shape or holds no finite numbers, or the
+            file is damaged.
         MissingPackageError: when transformers is not installed.
     """
     transformers = need("transformers", EXTRA)
@@ -65,7 +71,7 @@ def convert_image_encoder(source: Path, out: Path) -> None:
         unknown = [name for name in info["unexpected_keys"] if not name.startswith(_TEXT)]
         _refuse(source, info["missing_keys"], unknown)
     else:
-        tensors = image_tower_tensors(_read_pickle(source), source)
+        tensors = _renamed(partial(image_tower_tensors, source=source), source)
         config = transformers.CLIPVisionConfig(
             hidden_size=1280,
             intermediate_size=5120,
@@ -126,11 +132,37 @@ def image_tower_tensors(published: Mapping[str, Tensor], source: Path) -> dict[s
 
 def _from_folder(cls: Any, source: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
     try:
-        return cls.from_pretrained(source, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+        for path in sorted(source.glob("*.safetensors")):
+            _check_file(path)
+        network, info = cls.from_pretrained(source, output_loading_info=True, **options)
+    except DataError:
+        raise
+    except Exception as error:  # the libraries say in as many ways what they cannot read
+        said = " ".join(str(error).split())
         raise DataError(
-            f"{source} is corrupt, truncated or of another kind ({error}); download it again"
-        ) from (error)
+            f"{source} is corrupt, truncated or of another kind ({said}); download it again"
+        ) from error
+    return network, info
+
+
+def _check_file(path: Path) -> None:
+    """Refuse numbers that are no weights; the libraries would turn some of them into weights unasked."""
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (safe_open has no iterator)
+            if not name.startswith(_TEXT) and not name.endswith("position_ids"):
+                check_numbers(path, name, file.get_tensor(name))
+
+
+def _renamed(rename: Callable[[dict[str, Tensor]], dict[str, Tensor]], source: Path) -> dict[str, Tensor]:
+    """Read a published file and give its tensors the library's names."""
+    tensors = _read_pickle(source)
+    try:
+        return rename(tensors)
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{source} has tensors of other names or shapes ({error}); "
+            "give the file published with the weights"
+        ) from error
 
 
 def _fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
@@ -144,6 +176,7 @@ def _fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], source: Path)
                 f"{source}: {name} is {list(tensor.shape)}, {list(wanted[name].shape)} is needed; "
                 "download it again"
             )
+        check_numbers(source, name, tensor)
     network.load_state_dict(dict(tensors), strict=False)
 
 
@@ -159,6 +192,18 @@ def _read_pickle(source: Path) -> dict[str, Tensor]:
     try:
         # weights_only: a file from elsewhere may hold tensors and nothing that runs
         read = torch.load(source, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{source} is corrupt or truncated ({error}); download it again") from error
-    return dict(read.get("state_dict", read))
+    except Exception as error:  # bytes that are no pickle fail in whatever way they lead to
+        # torch's own text is long and advises to run what the file holds
+        raise DataError(
+            f"{source} is corrupt or truncated, or holds more than tensors ({type(error).__name__}); "
+            "download it again"
+        ) from error
+    held = read.get("state_dict", read) if isinstance(read, dict) else read
+    if not isinstance(held, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in held.items()
+    ):
+        raise DataError(
+            f"{source} holds {type(held).__name__}, tensors by name are needed: "
+            "give the file published with the weights"
+        )
+    return held

@@ -11,7 +11,9 @@ from typing import TextIO
 from paracosm.core.errors import BusyError
 
 
-def lock_folder(folder: Path, use: str, *, name: str = "lock", instead: str = "another folder") -> TextIO:
+def lock_folder(
+    folder: Path, use: str, *, name: str = "lock", instead: str = "another folder", shared: bool = False
+) -> TextIO:
     """Lock a folder for as long as the returned file is open.
 
     Args:
@@ -19,6 +21,7 @@ def lock_folder(folder: Path, use: str, *, name: str = "lock", instead: str = "a
         use: what one process at a time does with it, for the message: "being recorded into".
         name: of the file that is locked; it holds the number of the process.
         instead: what somebody who cannot wait may choose, for the message.
+        shared: others that hold it so too are let in; whoever does not is kept out.
 
     Raises:
         BusyError: when another process holds it; names the folder and that process.
@@ -26,7 +29,7 @@ def lock_folder(folder: Path, use: str, *, name: str = "lock", instead: str = "a
     """
     file = (folder / name).open("a+")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
         holder = file.read().strip() or "unknown"

@@ -193,7 +193,7 @@ class RunDir:
         Raises:
             DataError: when the disk is full; older checkpoints stay as they are.
         """
-        with whole_folder(self.checkpoint_path(step)) as folder:
+        with whole_folder(self.checkpoint_path(step), None) as folder:
             yield folder
 
     def checkpoint_path(self, step: int) -> Path:

@@ -28,6 +28,7 @@ import numpy as np
 import simplejpeg
 
 from paracosm.core.errors import ConfigError, DataError
+from paracosm.core.foreign import parse_json
 from paracosm.core.progress import ProgressMaker, no_progress
 
 from .captions import FIELDS, UNCHANGED, add_scores, append_line, check_fields, read_lines
@@ -39,8 +40,13 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 PICTURES, COLUMNS = 8, 4
 MOST_ANSWER_BYTES = 1 << 20
+MOST_TOKENS = 1 << 40
+"""No answer is charged for so many."""
 RETRIED = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 """Answers that may be better in a moment."""
+STOPPING = (401, 403, 404)
+"""Answers that mean the key, the model or the address, so that no clip would fare better; so do redirections.
+Any other refusal is of one clip, e.g. 400 of a content policy, 413 of a large picture."""
 
 QUESTION = f"""You see eight frames of one clip of a video game, in order, two rows of four.
 Answer with one JSON object and nothing else. Its keys, all of them texts in English:
@@ -224,13 +230,15 @@ class _Asker:
             self._wait_for_turn()
             try:
                 answer = self._post(body)
-                for name in usage:
-                    usage[name] += int((answer.get("usage") or {}).get(name) or 0)
+                for name, tokens in read_usage(answer).items():
+                    usage[name] += tokens
                 fields = read_answer(answer)
             except _RetryError as error:
                 problem = str(error)
                 self._sleep(error.wait_s)
-            except (DataError, OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            except _ClipRefusedError as error:
+                return _Answer(fields=None, problem=str(error), usage=usage)
+            except (DataError, OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"[:300]
             else:
                 return _Answer(fields=fields, problem="", usage=usage)
@@ -263,11 +271,13 @@ class _Asker:
         )
         try:
             with _OPENER.open(request, timeout=self._config.timeout_s) as answer:
-                value = json.loads(answer.read(MOST_ANSWER_BYTES))
+                value = _parse(answer.read(MOST_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             said = error.read(300).decode("utf-8", "replace")
             if error.code in RETRIED:
                 raise _RetryError(f"HTTP {error.code}: {said}", _asked_wait(error.headers)) from error
+            if error.code >= 400 and error.code not in STOPPING:
+                raise _ClipRefusedError(f"HTTP {error.code}: {said}") from error
             raise ConfigError(
                 f"{self._config.base_url} answered {error.code} ({said.strip()}); "
                 "check the key, the model and the address"
@@ -293,6 +303,26 @@ class _RetryError(Exception):
         self.wait_s = wait_s
 
 
+class _ClipRefusedError(Exception):
+    """The address takes this clip not, however often it is asked."""
+
+
+def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Return the tokens that an answer was charged for; 0 where it does not tell.
+
+    Raises:
+        DataError: when it tells something that is no count.
+    """
+    told = answer.get("usage") or {}
+    if not isinstance(told, dict):
+        raise DataError(f"the answer's usage is a {type(told).__name__}, an object is due")
+    counts = {name: told.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")}
+    for name, count in counts.items():
+        if not isinstance(count, int) or not 0 <= count < MOST_TOKENS:
+            raise DataError(f"the answer's usage.{name} is {str(count)[:40]!r}, a count of tokens is due")
+    return counts
+
+
 def read_answer(answer: Mapping[str, Any]) -> dict[str, str]:
     """Read the fields out of a chat answer, with or without a fence around its JSON.
 
@@ -304,7 +334,14 @@ def read_answer(answer: Mapping[str, Any]) -> dict[str, str]:
         begin, end = text.index("{"), text.rindex("}") + 1
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the answer holds no caption ({error}); it needs {', '.join(FIELDS)}") from error
-    return check_fields(json.loads(text[begin:end]))
+    return check_fields(_parse(text[begin:end]))
+
+
+def _parse(text: str | bytes) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise DataError(f"the answer is no JSON ({error})") from error
 
 
 def _asked_wait(headers: Any) -> float:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from paracosm.data.writer import EpisodeWriter, prepare_dataset, write_labels
 from .captions import FIELDS, read_captions
 from .footage import Source, iterate_pictures, open_episode_of
 from .lerobot_set import LeRobotShape, LeRobotWriter
+from .manifest import SHARDS, digest, hold_manifest
 from .mp4 import Mp4Writer
 from .pictures import read_times
 from .report import find_provenance
@@ -48,7 +50,7 @@ class ExportConfig:
     """What becomes a dataset, and how."""
 
     to: Path
-    """Folder of the dataset; clips that are in it already are passed over."""
+    """Folder of the dataset; the same export goes on in it where it was stopped, another is refused."""
     height: int
     """Rows of a frame; videos are cropped at their centre to this shape, then averaged down."""
     width: int
@@ -72,10 +74,13 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no video."""
-        if min(self.height, self.width, self.shard_clips) < 1 or self.fps <= 0:
+        if min(self.height, self.width) < 1 or not 0 < self.fps < math.inf:
             raise ConfigError(
-                f"{self.height} x {self.width} at {self.fps:g} frames/s makes no video; use numbers above 0"
+                f"{self.height} x {self.width} at {self.fps:g} frames/s makes no video; use finite numbers "
+                "above 0"
             )
+        if self.shard_clips < 1:
+            raise ConfigError(f"shard_clips {self.shard_clips} puts no clip in a shard; use 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,8 @@ def export_selection(config: ExportConfig, progress: ProgressMaker = no_progress
         One line that says what was written.
 
     Raises:
-        DataError: when the selection does not exist, a source has changed since, or the disk is full.
+        DataError: when the selection does not exist, a source has changed since, the folder holds another
+            export, or the disk is full.
     """
     scores = read_scores(config.out)
     _, table = read_selection(config.out, config.selection)
@@ -112,6 +118,8 @@ def export_selection(config: ExportConfig, progress: ProgressMaker = no_progress
     clips = [_prepare(scores, by_name[row["clip"]], row["weight"], config) for row in kept]
     writers = {"recording": _write_recording, "webdataset": _write_shards, "lerobot": _write_lerobot}
     writer = writers[config.format]
+    if config.format != "lerobot":
+        hold_manifest(config.to, _made_of(clips, config))
     return writer(scores, clips, config, progress)
 
 
@@ -137,14 +145,13 @@ def fit(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def name_of_clip(clip: str) -> str:
-    """Return a plain folder name of a clip that is its own, however odd its source is called."""
-    plain = (
-        quote(clip.replace("/", "-").replace("#", "-"), safe="-_ ")
-        .replace("%", "_")
-        .replace(" ", "_")
-        .lstrip("._-")
-    )
-    return f"{plain[:120]}-{hashlib.sha256(clip.encode()).hexdigest()[:6]}"
+    """Return a plain name of a clip that is its own, however odd its source is called.
+
+    It holds no dot: WebDataset takes what stands before the first dot of a file for the sample's key.
+    """
+    plain = quote(clip.replace("/", "-").replace("#", "-"), safe="-_ ")
+    plain = "".join("_" if letter in "%. " else letter for letter in plain).lstrip("_-")
+    return f"{plain[:120]}-{hashlib.sha256(clip.encode()).hexdigest()[:16]}"
 
 
 def _prepare(scores: Scores, row: Mapping[str, Any], weight: float, config: ExportConfig) -> ExportClip:
@@ -157,6 +164,29 @@ def _prepare(scores: Scores, row: Mapping[str, Any], weight: float, config: Expo
         places = np.searchsorted(times - times[0], np.arange(ticks) / config.fps + 1e-6, side="right") - 1
         chosen = (places + row["start"]).tolist()
     return ExportClip(name=name_of_clip(row["clip"]), row=row, source=source, weight=weight, chosen=chosen)
+
+
+def _made_of(clips: Sequence[ExportClip], config: ExportConfig) -> dict[str, Any]:
+    """Return everything that written clips depend on and that a later run may ask otherwise."""
+    chosen = [
+        [*(clip.row[name] for name in ("clip", "sha256", "start", "stop")), clip.weight] for clip in clips
+    ]
+    sizes = ("format", "height", "width", "fps", "shift_controls")
+    made_of = {name: getattr(config, name) for name in sizes} | {"selection": digest(chosen, "clips")}
+    if config.format == "recording":
+        return made_of | {"split": config.split}
+    captions = read_captions(config.out)
+    told = [[clip.name, captions[clip.row["clip"]]] for clip in clips if clip.row["clip"] in captions]
+    return made_of | {
+        "shard_clips": config.shard_clips,
+        "captions": digest(told, "captions"),
+        "scores": digest([_scored(clip) for clip in clips], "scores"),
+    }
+
+
+def _scored(clip: ExportClip) -> dict[str, Any]:
+    """Return the scores of a clip that JSON can hold."""
+    return {name: value for name, value in clip.row.items() if not isinstance(value, bytes)}
 
 
 def _frames_with_controls(source: Source, row: Mapping[str, Any], shift: int) -> range:
@@ -228,7 +258,7 @@ def _write_episode(
         if episode is not None and known
         else None
     )
-    with EpisodeWriter(config.to, clip.name, info, recipe) as writer:
+    with EpisodeWriter(config.to, clip.name, info, recipe, weight=clip.weight) as writer:
         for index, image in enumerate(_frames(clip, config)):
             told = truth[index] if truth is not None else {"source_frame": clip.chosen[index]}
             frame = Frame(image=image, index=index, truth=told)
@@ -287,7 +317,7 @@ def _write_shards(
     for number, (shard, before) in enumerate(
         zip(shards, itertools.accumulate([0, *map(len, shards)]), strict=False)
     ):
-        path = config.to / f"clips-{number:06d}.tar"
+        path = config.to / SHARDS.replace("*", f"{number:06d}")
         if path.exists():
             continue
         with whole_file(path) as temporary, tarfile.open(temporary, "w") as tar:
@@ -318,7 +348,7 @@ def _write_lerobot(
         file_episodes=config.shard_clips,
     )
     captions, line, facts = read_captions(config.out), progress("export", len(clips), "clip"), []
-    with whole_folder(config.to) as folder:
+    with whole_folder(config.to, "meta/info.json") as folder:
         writer = LeRobotWriter(folder, shape)
         try:
             for count, (clip, episode) in enumerate(zip(clips, episodes, strict=True), 1):
@@ -344,12 +374,11 @@ def _sample(
     """Return the files of one sample: video, facts, and controls where they are known."""
     episode = open_episode_of(clip.source) if clip.source.kind == "episode" else None
     fps = episode.info.fps if episode is not None else config.fps
-    scored = {name: value for name, value in clip.row.items() if not isinstance(value, bytes)}
     facts: dict[str, Any] = {
         "fps": fps,
         "frames": len(clip.chosen),
         "caption": dict(captions.get(clip.row["clip"], {})),
-        "scores": scored,
+        "scores": _scored(clip),
         "provenance": _provenance(scores, clip),
     }
     parts = {"mp4": encode_mp4(_frames(clip, config), fps)}

@@ -15,7 +15,7 @@ from .reader import Dataset, EpisodeRef
 
 
 class ClipSampler:
-    """Draws clips uniformly from all places where a whole clip fits, or some of them evenly from strata.
+    """Draws clips from all places where a whole clip fits, or some of them evenly from strata.
 
     Args:
         lengths: frames of each episode.
@@ -24,6 +24,8 @@ class ClipSampler:
         rank: which of several processes draws; each rank has its own clips.
         strata: places of each stratum by number, in the order of episodes and frames; none may be empty.
         strata_share: chance of a clip to be drawn from the strata: one of them, then a place in it.
+        weights: of each episode, above 0; a place is drawn in proportion to it. Equal ones, or (), draw all
+            places evenly.
 
     Raises:
         DataError: when no episode is long enough.
@@ -38,6 +40,7 @@ class ClipSampler:
         rank: int = 0,
         strata: Sequence[np.ndarray] = (),
         strata_share: float = 0.0,
+        weights: Sequence[float] = (),
     ) -> None:
         starts = np.maximum(np.asarray(lengths, np.int64) - clip_frames + 1, 0)
         self._ends = np.cumsum(starts)
@@ -49,6 +52,8 @@ class ClipSampler:
                 "use shorter clips or record more"
             )
         self._strata, self._share = tuple(strata), strata_share
+        self._starts, self._weights = starts, np.asarray(weights, np.float64)
+        assert len(weights) in (0, len(lengths)), (len(weights), len(lengths))
         if strata_share and not strata:
             raise ConfigError(
                 f"a share of {strata_share:g} of the clips is to come from strata, and there are none; "
@@ -63,7 +68,7 @@ class ClipSampler:
     def draw(self, step: int, part: int, count: int) -> list[tuple[int, int]]:
         """Return (episode index, first frame) of the clips of one step."""
         generator = stream(self._seed, "clips", step, part, self._rank)
-        picks = generator.integers(0, self.num_places, count)
+        picks = self._pick(generator, count)
         if self._share:
             others = stream(self._seed, "strata", step, part, self._rank)
             for number in np.flatnonzero(others.random(count) < self._share):
@@ -71,6 +76,14 @@ class ClipSampler:
         episodes = np.searchsorted(self._ends, picks, side="right")
         before = np.concatenate([[0], self._ends])[episodes]
         return list(zip(episodes.tolist(), (picks - before).tolist(), strict=True))
+
+    def _pick(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        """Draw places by number, each in proportion to the weight of its episode."""
+        if len(set(self._weights.tolist())) < 2:
+            return generator.integers(0, self.num_places, count)
+        shares = self._weights * self._starts
+        episodes = generator.choice(len(shares), count, p=shares / shares.sum())
+        return self._ends[episodes] - 1 - generator.integers(0, self._starts[episodes])
 
 
 def control_rows(episode: EpisodeRef) -> np.ndarray:

@@ -239,10 +239,14 @@ def _is_plain(values: Sequence[Any]) -> bool:
 
 
 def _column(name: str, values: list[Any]) -> pa.Array:
-    if any(isinstance(value, float) for value in values):
-        values = [float(value) if isinstance(value, int) else value for value in values]
     try:
+        if any(isinstance(value, float) for value in values):
+            values = [float(value) if isinstance(value, int) else value for value in values]
         return pa.array(values)
+    except OverflowError as error:
+        raise DataError(
+            f"truth {name} holds a number too large for 64 bits ({error}); tell smaller ones, or text"
+        ) from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"truth {name} changes its type within one episode ({error}); give it one type in the world"

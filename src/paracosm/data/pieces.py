@@ -93,7 +93,12 @@ class FrameClips:
                 f"{found} has the {clip_frames} frames of a clip (the longest of {len(self.pieces)} has "
                 f"{longest}); set clip_frames to {longest} or less, or bring longer videos"
             )
-        self._sampler = ClipSampler([piece.num_frames for piece in self.pieces], clip_frames, seed)
+        self._sampler = ClipSampler(
+            [piece.num_frames for piece in self.pieces],
+            clip_frames,
+            seed,
+            weights=[self.episodes[piece.episode].weight for piece in self.pieces],
+        )
 
     def places(self, step: int, part: int, count: int) -> list[tuple[int, int]]:
         """Episode and first frame of the clips of one step."""

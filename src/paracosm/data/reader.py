@@ -22,6 +22,7 @@ from paracosm.core.controls import Control
 from paracosm.core.episode import Recipe, Split
 from paracosm.core.errors import DataError
 from paracosm.core.files import TEMPORARY_PREFIX, read_json
+from paracosm.core.foreign import is_number, show_value
 from paracosm.core.world import WorldInfo
 
 from .format import (
@@ -138,6 +139,8 @@ class EpisodeRef:
         has_controls: whether it is known what the player did; False for an imported video.
         truth_left_out: truth entries that the world told and no table row could take.
         files: bytes and sha256 of every file of the folder.
+        stored_recipe: the recipe as JSON.
+        weight: how often its clips are drawn, against 1 for other episodes; a selection gave it.
     """
 
     path: Path
@@ -149,6 +152,7 @@ class EpisodeRef:
     truth_left_out: tuple[str, ...]
     files: Mapping[str, Mapping[str, Any]]
     stored_recipe: Mapping[str, Any]
+    weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -390,12 +394,17 @@ def open_episode(path: Path, info: WorldInfo) -> EpisodeRef:
             truth_left_out=tuple(value["truth_left_out"]),
             files=value["files"],
             stored_recipe=value["recipe"],
+            weight=value.get("weight", 1.0),
         )
         split_known = value["recipe"]["split"] in get_args(Split)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{file} lacks a part of an episode ({error}); restore it or record the episode anew"
         ) from error
+    if not is_number(episode.weight) or episode.weight <= 0:
+        raise DataError(
+            f"{file} weight is {show_value(episode.weight)}, a number above 0 is due; export it anew"
+        )
     if size != (info.height, info.width) or episode.encoding not in FRAMES_FILES or not split_known:
         raise DataError(
             f"{file} does not fit its dataset (size {size}, frames {episode.encoding}, "

@@ -99,7 +99,7 @@ def write_texts(dataset: Dataset, key: TextKey, texts: Texts) -> None:
     given = {name: len(rows) for name, rows in texts.rows.items()}
     if given != lengths:
         raise DataError(f"texts of {len(given)} episodes do not fit the {len(lengths)} of {dataset.path}")
-    with whole_folder(dataset.path / TEXTS_FOLDER / key.folder) as partial:
+    with whole_folder(dataset.path / TEXTS_FOLDER / key.folder, TEXTS_FILE) as partial:
         np.save(partial / STATES_FILE, np.concatenate(texts.states).astype(np.float16))
         for name, rows in texts.rows.items():
             np.save(partial / f"{name}.npy", rows.astype(np.int32))

@@ -108,6 +108,7 @@ class EpisodeWriter:
         frames: FrameEncoding = "raw",
         video: bool = False,
         keep_inputs: bool = False,
+        weight: float = 1.0,
     ) -> None:
         """Open a new episode in a dataset that :func:`prepare_dataset` made.
 
@@ -119,6 +120,7 @@ class EpisodeWriter:
             frames: how the exact frames are kept.
             video: also write an H.264 video for people.
             keep_inputs: take raw input events though no person plays, as from another recorder's log.
+            weight: how often training draws its clips, against 1 for other episodes; above 0.
 
         Raises:
             DataError: when the name is taken or is no plain folder name, or the disk is full.
@@ -128,7 +130,7 @@ class EpisodeWriter:
             raise DataError(f'episode name "{name}" is no plain folder name; use letters, digits and dashes')
         if self.path.exists():
             raise DataError(f"{self.path} exists already; choose another name or delete it first")
-        self._info, self._recipe, self._encoding = info, recipe, frames
+        self._info, self._recipe, self._encoding, self._weight = info, recipe, frames, weight
         self._controls: list[Control | None] = []
         self._rows: list[dict[str, Any]] = []
         self._left_out: dict[str, None] = {}
@@ -136,7 +138,7 @@ class EpisodeWriter:
         self._open = True
         self._video: VideoWriter | None = None
         self._inputs: TextIO | None = None
-        self._folder = self._stack.enter_context(whole_folder(self.path))
+        self._folder = self._stack.enter_context(whole_folder(self.path, EPISODE_FILE))
         with self._guard():
             self._frames = self._stack.enter_context(_FramesFile(self._folder, info, frames))
             if video:
@@ -279,6 +281,7 @@ class EpisodeWriter:
             "frames": {"encoding": self._encoding, "sha256": self._frames.sha256},
             "has_controls": None not in self._controls,
             "recipe": recipe_to_json(self._recipe),
+            **({"weight": self._weight} if self._weight != 1 else {}),
             "truth_left_out": list(self._left_out),
             "files": {
                 file.relative_to(self._folder).as_posix(): {

@@ -85,7 +85,7 @@ def make_case_set(config: CaseSetConfig) -> CaseSet:
     chosen += _choose(unseen, config.num_places // 2, config) if unseen else []
     kept = _frames_kept(named, chosen, config)
     named = {name: episode for name, episode in named.items() if name in kept}
-    with whole_folder(config.out) as folder:
+    with whole_folder(config.out, "cases.json") as folder:
         write_json_lines(
             folder / "cases.json",
             {

@@ -46,7 +46,7 @@ class Model(nn.Module):
         """Write config.json and model.safetensors, both or neither.
 
         Args:
-            folder: replaced as a whole when it exists.
+            folder: an earlier one is replaced as a whole.
             storage: number type of the stored weights; see :mod:`.storage`.
         """
         save_tensors(self, to_disk(self.state_dict(), storage), folder)
@@ -99,9 +99,9 @@ def save_tensors(model: Model, tensors: Mapping[str, Tensor], folder: Path) -> N
     Args:
         model: says kind and config; may be on the meta device.
         tensors: what its state dict would hold.
-        folder: replaced as a whole when it exists.
+        folder: an earlier one is replaced as a whole.
     """
-    with whole_folder(folder) as partial:
+    with whole_folder(folder, "config.json") as partial:
         config = {"format_version": FORMAT_VERSION, "kind": model.kind, "config": to_json(model.config)}
         write_json(partial / "config.json", config)
         save_file(dict(tensors), partial / "model.safetensors")

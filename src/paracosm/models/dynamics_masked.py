@@ -31,7 +31,7 @@ from paracosm.nn.space_time import SpaceTimeBlock
 
 from .base import Model
 from .dynamics_flow import FlowDynamics, FlowHead
-from .text import FieldPool, TextProjector, TextTokens, Words, WordsKind
+from .text import TextProjector, TextTokens, Words, WordsKind, make_pool
 
 MOST_FPS, MOST_SECONDS = 60.0, 20.0
 """Frame rate and length that count as 1; GameGen-X reaches 480 frames at 24 a second."""
@@ -67,8 +67,8 @@ class MaskedDynamicsConfig:
     """what a clip's words say as a whole goes into the norms too, beside cross-attention"""
     spoken_words: bool = False
     """what words say of doing stands where a dynamics is told keys: in the norms of asked frames"""
-    words: WordsKind = "kept"
-    """how token states reach the width: by learnt layers, or kept apart as the encoder has them"""
+    words: WordsKind = "learnt"
+    """how token states reach width and norms: by learnt layers, or kept apart as the encoder has them"""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not divide."""
@@ -118,7 +118,7 @@ class MaskedDynamics(Model):
         numbers = config.latent_channels * config.patch**2
         self.entry = ClipEntry(config, config.fields)
         self.text = TextProjector(config.text_width, len(config.fields), config.width, config.words)
-        self.spoken = FieldPool(config.width, len(config.fields)) if config.spoken_words else None
+        self.spoken = make_pool(*pool_sizes(config, config.fields)) if config.spoken_words else None
         self.blocks = make_blocks(config, config.depth)
         self.head = FlowHead(config.width, numbers)
 
@@ -210,7 +210,7 @@ class ClipEntry(nn.Module):
         self.place_gain = nn.Parameter(torch.ones(config.width))
         self.level = NumberEmbedding(config.width)
         self.conditions = nn.ModuleList(NumberEmbedding(config.width) for _ in CONDITIONS)
-        self.words = FieldPool(config.width, len(fields)) if config.pooled_words else None
+        self.words = make_pool(*pool_sizes(config, fields)) if config.pooled_words else None
         self.modulation = Modulation(config.width, NUM_VECTORS) if config.modulation == "shared" else None
 
     def forward(
@@ -268,6 +268,11 @@ class ClipEntry(nn.Module):
         fixed = grid_places(rows, columns, self.width, dynamics.place.device)
         with torch.no_grad():
             self.place_gain.copy_((fixed * dynamics.place).sum(0) / fixed.square().sum(0).clamp_min(1e-6))
+
+
+def pool_sizes(config: MaskedDynamicsConfig, fields: tuple[str, ...]) -> tuple[WordsKind, int, int, int]:
+    """What ``make_pool`` is given by a network of this config that reads these fields."""
+    return config.words, config.width, config.heads, len(fields)
 
 
 def make_blocks(config: MaskedDynamicsConfig, depth: int) -> nn.ModuleList:

@@ -84,6 +84,13 @@ class VideoDynamicsConfig:
                 f"width {self.width} over {self.heads} heads gives no even head width from 6 up; "
                 "choose e.g. width 1536 with 12 heads"
             )
+        if self.time_width % 2:
+            raise ConfigError(
+                f"time_width {self.time_width} is odd, but a sinusoid has as many cosines as sines; "
+                f"use {self.time_width + 1}"
+            )
+        if self.block < 1:
+            raise ConfigError(f"block {self.block} makes no latent frame; use 1 or more, e.g. 3")
         if self.window and self.window - self.block < self.sink:
             raise ConfigError(
                 f"window {self.window} holds no block of {self.block} and sink of {self.sink} latent frames; "

@@ -32,8 +32,9 @@ from .dynamics_masked import (
     MaskedDynamicsConfig,
     begin_blocks,
     make_blocks,
+    pool_sizes,
 )
-from .text import FieldPool, TextProjector, TextTokens
+from .text import FieldPool, TextProjector, TextTokens, WordPool, make_pool
 
 GAIN_RATE = 10.0
 """How much faster than other weights the gains of ``Leave`` move: they lead from 0 to about 1."""
@@ -110,9 +111,8 @@ class InstructNet(Model):
         self.entry = ClipEntry(base, config.fields)
         self.text = TextProjector(base.text_width, len(config.fields), base.width, base.words)
         self.control = ControlEmbedding(config.control_width, config.look_limit, base.width)
-        own = base.modulation == "own"
-        self.spoken = FieldPool(base.width, len(config.fields)) if own else None
-        steers = 0 if own else config.depth
+        self.spoken = make_pool(*pool_sizes(base, config.fields)) if base.modulation == "own" else None
+        steers = config.depth if base.modulation == "shared" else 0
         self.steer = nn.ModuleList(Modulation(base.width, 2) for _ in range(steers))
         self.guide = nn.Linear(base.latent_channels * base.patch**2, base.width)
         self.blocks = make_blocks(base, config.depth)
@@ -172,16 +172,21 @@ class InstructNet(Model):
             )
         _take(self.entry, base.entry, without=("words.",))
         _take(self.text, base.text, without=("field", "null"))
-        shared = set(self.config.fields) & set(base.config.fields)
-        numbers = {self.config.fields.index(field): base.config.fields.index(field) for field in shared}
         for own, other in ((self.entry.words, base.entry.words), (self.spoken, base.spoken)):
-            if own is not None and other is not None:
-                own.take(other, numbers)
+            self._take_pool(own, other)
         share = base.config.depth // self.config.depth
         for i, block in enumerate(self.blocks):
             group = range(i * share, (i + 1) * share)
             alike = [j for j in group if base.config.attention_of(j) == base.config.attention_of(i)]
             block.load_state_dict(base.blocks[(alike or list(group))[-1]].state_dict())
+
+    def _take_pool(self, own: WordPool | FieldPool | None, other: WordPool | FieldPool | None) -> None:
+        """Take how the base reads words; by field, of the fields that both have."""
+        if isinstance(own, FieldPool) and isinstance(other, FieldPool):
+            here, there = self.config.fields, self.config.base.fields
+            own.take(other, {here.index(field): there.index(field) for field in set(here) & set(there)})
+        elif own is not None and other is not None:
+            own.load_state_dict(other.state_dict())
 
     def hear_as(self, dynamics: FlowDynamics) -> None:
         """Take a dynamics that is told controls, beside a base that began with it; words are kept.

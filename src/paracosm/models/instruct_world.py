@@ -73,7 +73,7 @@ def build_instruct_world(
     """Write a world folder; it appears whole or not at all.
 
     Args:
-        folder: replaced as a whole when it exists.
+        folder: an earlier one is replaced as a whole.
         tokenizer: model folder.
         base: model folder of the masked dynamics.
         branch: model folder of what steers it; None makes a world of words alone.
@@ -115,7 +115,7 @@ def build_instruct_world(
             f"{networks['base'].config.text_width}; choose the encoder that it was trained with"
         )
     offered = replace(controls, text=True, guide=guide) if net is not None else ControlSpace(text=True)
-    with whole_folder(folder) as partial:
+    with whole_folder(folder, "world.json") as partial:
         parts = {}
         for part, model in networks.items():
             model.save(partial / part, storage)

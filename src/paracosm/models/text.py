@@ -30,8 +30,9 @@ from paracosm.nn.norm import rms_norm
 
 EncoderName = Literal["minilm", "hashed_words"]
 WordsKind = Literal["learnt", "kept"]
-"""How token states come to a network's width: by two learnt layers, as published, or by a fixed turn that
-keeps words apart."""
+"""How token states come to a network's width and to its norms: by learnt layers and a learnt question
+(:class:`WordPool`), or by a fixed turn that keeps words apart and the mean of each field
+(:class:`FieldPool`)."""
 MOST_TOKENS = 300
 """Tokens of one text, as the published model has; what is longer is refused."""
 MOST_TOKENS_AT_ONCE = 2048
@@ -254,7 +255,7 @@ class TextProjector(nn.Module):
         kind: "learnt", two layers, or "kept", a turn drawn once whose rows or columns are orthonormal.
     """
 
-    def __init__(self, text_width: int, num_fields: int, width: int, kind: WordsKind = "kept") -> None:
+    def __init__(self, text_width: int, num_fields: int, width: int, kind: WordsKind = "learnt") -> None:
         super().__init__()
         self.kind: WordsKind = kind
         if kind == "kept":
@@ -283,24 +284,51 @@ class TextProjector(nn.Module):
         )
 
 
+class WordPool(nn.Module):
+    """All words of a clip as one vector beside the condition: what one learnt question reads in them.
+
+    By this way words reach the norms of every layer, as numbers and keys do; it stands beside
+    cross-attention, which tells tokens apart. It is zero at first.
+
+    Args:
+        width: numbers of a word and of the vector.
+        heads: parts of the question, each of which looks for words of its own.
+
+    Source: pooled text beside token states in the modulation: Esser et al. 2403.03206, section 4.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.question = nn.Parameter(torch.randn(heads, width // heads) * 0.02)
+        self.tell = nn.Linear(width, 2 * width, bias=False)
+        self.leave = nn.Linear(width, width)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, words: Words) -> Tensor:
+        """Read words into (b, d)."""
+        heads = len(self.question)
+        keys, values = rearrange(self.tell(words.states), "b l (two n k) -> two b n l k", two=2, n=heads)
+        scores = (rms_norm(keys) * rms_norm(self.question)[:, None]).sum(-1)
+        weights = scores.float().masked_fill(~words.mask[:, None], -torch.inf).softmax(-1)
+        read = (weights.to(values.dtype)[..., None] * values).sum(2)
+        return self.leave(functional.silu(read.flatten(1)))
+
+
 MEAN_SCALE = 0.1
 """Of the means of fields: thousands of large numbers into one layer would outshout noise level and keys after
 a few steps of Adam, each of which moves every weight by the learning rate."""
 
 
 class FieldPool(nn.Module):
-    """All words of a clip as one vector beside the condition: each field is read as the mean of its words.
+    """As :class:`WordPool`, but each field is read as the mean of its words, and nothing need be looked for.
 
-    By this way words reach the norms of every layer, as numbers and keys do; it stands beside
-    cross-attention, which tells tokens apart. It is zero at first. A learnt question in place of the mean
-    must find the word that tells before it can learn what it tells; of a mean each word is a part from the
-    first step on, and the field that a word stands in says already what kind of thing it tells of.
+    A question must find the word that tells before it can learn what it tells; of a mean each word is a part
+    from the first step on. The field that a word stands in says already what kind of thing it tells of.
 
     Args:
         width: numbers of a word and of the vector.
         num_fields: fields of a structured text.
-
-    Source: pooled text beside token states in the modulation: Esser et al. 2403.03206, section 4.
     """
 
     def __init__(self, width: int, num_fields: int) -> None:
@@ -329,6 +357,11 @@ class FieldPool(nn.Module):
         for here, there in numbers.items():
             own[:, here] = theirs[:, there]
         self.leave.bias.copy_(other.leave.bias)
+
+
+def make_pool(kind: WordsKind, width: int, heads: int, num_fields: int) -> WordPool | FieldPool:
+    """Make what reads the words of this kind of projection into one vector."""
+    return FieldPool(width, num_fields) if kind == "kept" else WordPool(width, heads)
 
 
 def _word(word: str, width: int) -> np.ndarray:

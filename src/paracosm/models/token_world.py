@@ -64,7 +64,7 @@ def build_token_world(
     """Write a world folder, graphs included; it appears whole or not at all.
 
     Args:
-        folder: replaced as a whole when it exists.
+        folder: an earlier one is replaced as a whole.
         tokenizer: makes the codes that the dynamics was trained on.
         dynamics: predicts them.
         starts: clips to begin from.
@@ -86,7 +86,7 @@ def build_token_world(
         MissingPackageError: when onnx is not installed.
     """
     check_fit(tokenizer, dynamics, dynamics.config.num_actions)
-    with whole_folder(folder) as partial:
+    with whole_folder(folder, "world.json") as partial:
         parts = {}
         tokenizer.save(partial / "tokenizer", "float16" if storage == "int8" else storage)
         dynamics.save(partial / "dynamics", storage)

@@ -7,6 +7,7 @@ know pixels, keys or mice.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paracosm.core.errors import ConfigError
 from paracosm.core.shapes import Latents
 from paracosm.nn.ring_cache import RingCache
 
@@ -65,17 +67,27 @@ def warped_levels(steps: Sequence[int], shift: float) -> tuple[float, ...]:
     """Turn a published list of denoising steps into noise levels.
 
     Args:
-        steps: e.g. (1000, 666, 333), falling.
+        steps: whole numbers, e.g. (1000, 666, 333), falling from 1000 to at least 1.
         shift: how far steps are pushed towards noise; 1 leaves them.
 
     Returns:
         Levels that are exact in float32, as the published schedule computes them: a network is told the level
         times 1000, where a last digit more or less is seen.
 
+    Raises:
+        ConfigError: when steps do not fall from 1000 to at least 1.
+
     Source: Esser et al. 2403.03206, equation 23.
     """
+    falling = all(a > b for a, b in itertools.pairwise(steps))
+    if not steps or steps[0] != NUM_STEPS or not falling or steps[-1] < 1:
+        raise ConfigError(
+            f"denoising steps {list(steps)} do not fall from {NUM_STEPS} to at least 1; "
+            "use e.g. 1000 666 333 (as a list in a file: [1000, 666, 333])"
+        )
     grid = np.linspace(1.0, 0.0, NUM_STEPS + 1, dtype=np.float32)
     warped = np.float32(shift) * grid / (1 + np.float32(shift - 1) * grid)
+    warped[0] = 1.0  # pure noise, also where rounding leaves the last digit off
     levels = tuple(float(warped[NUM_STEPS - step]) for step in steps)
     check_levels(levels)
     return levels

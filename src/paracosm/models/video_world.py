@@ -48,7 +48,7 @@ def build_video_world(
     """Write a world folder; it appears whole or not at all.
 
     Args:
-        folder: replaced as a whole when it exists.
+        folder: an earlier one is replaced as a whole.
         dynamics: folder of the transformer, which has a window.
         parts: folder with vae/ and image_encoder/.
         starts: pictures to begin from, uint8 (h, w, 3), of one size: that of the world.
@@ -73,7 +73,7 @@ def build_video_world(
     network = VideoDynamics.load(dynamics)
     network.empty_cache(network.config.patch, network.config.patch)  # refuses a network of whole clips
     VideoPlayer(network, *load_parts(parts), height, width)  # refuses networks that do not fit
-    with whole_folder(folder) as partial:
+    with whole_folder(folder, "world.json") as partial:
         network.save(partial / "dynamics")
         for part in (VAE, IMAGE_ENCODER):
             shutil.copytree(parts / part, partial / part)

@@ -82,7 +82,7 @@ class WorldModel:
         """Write the world folder, graphs included; it appears whole or not at all.
 
         Args:
-            folder: replaced as a whole when it exists.
+            folder: an earlier one is replaced as a whole.
             storage: number type of the stored weights; both backends compute from the same ones.
 
         Returns:
@@ -94,7 +94,7 @@ class WorldModel:
         """
         parts = self.spec.parts
         arithmetic: Arithmetic = "int8" if storage == "int8" else "float32"
-        with whole_folder(folder) as partial:
+        with whole_folder(folder, "world.json") as partial:
             tokenizer, dynamics = partial / parts.tokenizer.folder, partial / parts.dynamics.folder
             self.tokenizer.save(tokenizer, storage)
             self.dynamics.save(dynamics, storage)
@@ -197,7 +197,7 @@ def build_world(
     """Make a world folder from two model folders.
 
     Args:
-        folder: written whole, replaced when it exists.
+        folder: written whole; an earlier one is replaced.
         tokenizer: model folder.
         dynamics: model folder.
         starts: see :func:`assemble_world`, like all that follow.

@@ -25,6 +25,7 @@ from paracosm.core.world import WorldInfo
 from paracosm.play.clip import make_mp4
 from paracosm.play.limits import RateLimit
 from paracosm.play.outbox import Outbox
+from paracosm.play.painter import paintable
 from paracosm.play.session import Session, Shown
 from paracosm.play.states import SessionState
 from paracosm.play.takes import Notice
@@ -297,7 +298,10 @@ class Connection:
         self._outbox.drop_frames()
         session = self._session
         told = {"name": session.name, "seed": session.seed, "prompt": session.prompt, "epoch": self._epoch}
-        self._outbox.put(pack(ServerMessage.WORLD, **told, **describe(session.info), features=self._features))
+        about = describe(session.info)
+        if session.painter is not None and paintable(session.info):
+            about["starts"].append("prompt")
+        self._outbox.put(pack(ServerMessage.WORLD, **told, **about, features=self._features))
         self._tell_timeline()
         self._show(shown)
 

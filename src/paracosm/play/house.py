@@ -19,6 +19,7 @@ from paracosm.core.local_page import same_origin, same_token
 from paracosm.core.world import Policy, World, WorldOpener
 from paracosm.play.beside import Beside
 from paracosm.play.connection import Connection
+from paracosm.play.painter import Painter
 from paracosm.play.session import Session
 from paracosm.play.takes import Recorder
 from paracosm.play.timeline import TimelineConfig
@@ -48,6 +49,8 @@ class ServeConfig:
     """Largest message that is accepted: a first picture or a replay file."""
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
     """How much of the past each player can go back to."""
+    painter: Painter | None = None
+    """Paints the first frame from words where a world reads none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
@@ -122,6 +125,7 @@ class House:
             timeline=self.config.timeline,
             recorder=self._recorder,
             open_policy=self._open_policy,
+            painter=self.config.painter,
         )
 
     @property

@@ -22,6 +22,7 @@ from paracosm.core.world import Frame, Policy, World, WorldInfo, WorldOpener, ch
 from paracosm.play.guides import DrawnKind, read_guide
 from paracosm.play.inputs import InputQueue, Taken
 from paracosm.play.pacing import Pacer
+from paracosm.play.painter import Painter, paintable
 from paracosm.play.past import Past
 from paracosm.play.pictures import encode_jpeg, read_start
 from paracosm.play.replay import Replay, Verdict, dump_replay, load_replay
@@ -53,6 +54,7 @@ class Session:
         timeline: TimelineConfig | None = None,
         recorder: Recorder | None = None,
         open_policy: Callable[[str], Policy] | None = None,
+        painter: Painter | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Make a session without a world; :meth:`open` gives it one.
@@ -63,9 +65,11 @@ class Session:
             recorder: stores takes; None when this player offers no recording.
             open_policy: makes the player that takes over when asked to, by world name; None for no such
                 player.
+            painter: paints the first frame of worlds that begin from pictures but not from words.
             clock: seconds, rising.
         """
         self._open_world, self._open_policy, self._clock = open_world, open_policy, clock
+        self.painter = painter
         self._takes = None if recorder is None else TakeBuffer(recorder)
         self._timeline_config = timeline or TimelineConfig()
         self._events: list[Notice | Verdict] = []
@@ -130,7 +134,7 @@ class Session:
         before = self.state
         self._become(SessionState.OPENING)
         try:
-            world, start, frame = self._begin(name, seed, picture, prompt)
+            world, start, prompt, frame = self._begin(name, seed, picture, prompt)
         except BaseException:
             self._give_back(before)
             raise
@@ -376,7 +380,7 @@ class Session:
 
     def _begin(
         self, name: str, seed: int, picture: bytes | None, prompt: str | None
-    ) -> tuple[World, np.ndarray | None, Frame]:
+    ) -> tuple[World, np.ndarray | None, str | None, Frame]:
         """Open and reset a world; whatever can be checked is, before the world in play is touched."""
         if seed < 0:
             raise WorldError(f"seed {seed} is negative; use a whole number from 0 up")
@@ -384,9 +388,11 @@ class Session:
         self._touched = False
         try:
             start = None if picture is None else read_start(picture, world.info)
+            if self.painter is not None and prompt is not None and paintable(world.info):
+                start, prompt = self.painter(prompt, world.info.height, world.info.width), None
             check_start(world.info, start, (), prompt)
             self._touched = world is self._world
-            return world, start, world.reset(seed, start, (), prompt)
+            return world, start, prompt, world.reset(seed, start, (), prompt)
         except BaseException:
             if world is not self._world:
                 world.close()

@@ -46,8 +46,6 @@ teach words and keys, and frames that have a level each teach it more often. At 
 a branch had learnt nothing of either after 1,700 steps of 8 clips."""
 SPOKEN_WEIGHT = 0.3
 """Of what pulls words towards the controls that were held."""
-FIELD_DROPOUT = 0.5
-"""Of the base's texts: prompts say one thing or two, where captions have five fields."""
 TINY_PLAY = InstructPlay(levels=(1.0, 0.8, 0.55, 0.3), guidance=6.0, prompt_guidance=6.0)
 """Clips obeyed more often under guidance of 6 than of 3, tried on starts of the training recordings; four
 passes pay for it. Prompts hit no more often under 6 than under 2."""
@@ -134,7 +132,6 @@ def published(run: Path) -> InstructRecipe:
         attention="alternating",
         text_width=4096,
         fields=("text", *GEN_FIELDS),
-        words="learnt",
     )
     frames = -(-102 // FRAMES_PER_LATENT)
     recipe = _describe(run, model, branch_depth=28, given=1, new=frames - 1, height=720, width=1280)
@@ -189,19 +186,13 @@ def _small(run: Path) -> InstructRecipe:
         fields=("text", *GEN_FIELDS),
         modulation="own",
         pooled_words=True,
-        spoken_words=True,
     )
     recipe = _describe(run, model, branch_depth=model.depth, given=4, new=8, height=48, width=64)
     return replace(
         recipe,
         tokenizer=street.tokenizer,
         play=TINY_PLAY,
-        base=replace(
-            recipe.base,
-            loop=_loop(1500, decay_steps=500, warmup_steps=100),
-            field_dropout=FIELD_DROPOUT,
-            **SMALL_CLIPS,
-        ),
+        base=replace(recipe.base, loop=_loop(1500, decay_steps=750, warmup_steps=100), **SMALL_CLIPS),
         branch=replace(
             recipe.branch,
             loop=_loop(1500, decay_steps=750, warmup_steps=100),
@@ -279,14 +270,7 @@ def on_finished(
         coder = replace(recipe.tokenizer, data=data)
         recipe = replace(recipe, recordings={}, base=base, branch=branch, tokenizer=coder)
     if tokenizer is not None:
-        heard = dynamics if recipe.base.model.spoken_words else None
-        base = replace(
-            recipe.base,
-            tokenizers=(tokenizer,),
-            initial=dynamics,
-            controls_from=heard,
-            spoken_weight=SPOKEN_WEIGHT if heard else 0.0,
-        )
+        base = replace(recipe.base, tokenizers=(tokenizer,), initial=dynamics)
         branch = replace(recipe.branch, tokenizer=tokenizer, controls_from=dynamics)
         recipe = replace(recipe, base=base, branch=branch, finished_tokenizer=tokenizer)
     return recipe

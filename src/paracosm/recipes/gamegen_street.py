@@ -43,7 +43,7 @@ def build(recipe: InstructRecipe, out: Path, *, steered: bool = True) -> Path:
 
     Args:
         recipe: whose models.
-        out: folder of the world, replaced when it exists.
+        out: folder of the world; an earlier one is replaced.
         steered: with the branch; else a world of words alone, once the base is there.
 
     Raises:

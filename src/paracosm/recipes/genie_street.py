@@ -82,7 +82,7 @@ def build_genie(recipe: GenieRecipe, out: Path) -> Path:
 
     Args:
         recipe: whose models.
-        out: folder of the world, replaced when it exists.
+        out: folder of the world; an earlier one is replaced.
 
     Raises:
         DataError: when a model is missing, or no episode can give a start.

@@ -154,7 +154,7 @@ def build(
 
     Args:
         street: whose models.
-        out: folder of the world, replaced when it exists.
+        out: folder of the world; an earlier one is replaced.
         dynamics: the finished model, the running average of the newest checkpoint while it is being
             trained, or the folder of another model, e.g. a student.
         play: how it is played; None takes that of the recipe.

@@ -209,7 +209,7 @@ def build(street: VideoStreet, out: Path, dynamics: Path | None = None) -> Path:
 
     Args:
         street: whose models.
-        out: folder of the world, replaced when it exists.
+        out: folder of the world; an earlier one is replaced.
         dynamics: folder of the network; None takes the last student.
 
     Raises:

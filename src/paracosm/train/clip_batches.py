@@ -41,8 +41,10 @@ class ClipBatches:
         dataset = Dataset(data)
         self.data, self.info = data, dataset.info
         self.tokenizer = TokenizerVAE.load(tokenizer)
-        self._clips = read_latent_clips(open_store(dataset, tokenizer), select_episodes(dataset, split))
-        self._sampler = ClipSampler(self._clips.lengths, clip_frames, seed)
+        episodes = select_episodes(dataset, split)
+        self._clips = read_latent_clips(open_store(dataset, tokenizer), episodes)
+        weights = [episode.weight for episode in episodes]
+        self._sampler = ClipSampler(self._clips.lengths, clip_frames, seed, weights=weights)
         self._clip_frames, self._device = clip_frames, device
 
     def draw(self, step: int, part: int, count: int) -> tuple[Latents, Controls]:

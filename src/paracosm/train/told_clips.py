@@ -67,6 +67,7 @@ class ToldClips:
         episodes = select_episodes(dataset, told.split)
         self.data, self.info = told.data, dataset.info
         self.names = [episode.name for episode in episodes]
+        self._weights = [episode.weight for episode in episodes]
         self.clips = read_latent_clips(open_store(dataset, told.tokenizer), episodes)
         self.texts = read_texts(dataset, told.texts, episodes)
         self.text_frames = told.texts.frames
@@ -101,7 +102,14 @@ class ToldClips:
                 f"encode texts of {frames} frames or fewer"
             )
         strata = self._events(frames, told_from) if event_share else ()
-        return ClipSampler(self.clips.lengths, frames, seed, strata=strata, strata_share=event_share)
+        return ClipSampler(
+            self.clips.lengths,
+            frames,
+            seed,
+            strata=strata,
+            strata_share=event_share,
+            weights=self._weights,
+        )
 
     def _events(self, frames: int, told_from: int) -> list[np.ndarray]:
         """Places of each kind of event, as the sampler counts places."""

@@ -108,7 +108,8 @@ class VideoBatches:
             episodes=clips.episodes,
             controls=tuple(number_rows(config.actions, controls, rows) for rows in clips.controls),
         )
-        self._sampler = ClipSampler(clips.lengths, 1, seed)
+        weights = [episode.weight for episode in episodes]
+        self._sampler = ClipSampler(clips.lengths, 1, seed, weights=weights)
         self._config, self._actions, self._device = config, model.actions, device
 
     def draw(self, step: int, part: int, count: int) -> VideoBatch:

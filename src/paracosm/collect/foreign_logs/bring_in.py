@@ -222,7 +222,7 @@ class _Job:
         wanted = log.num_frames if log.num_frames is not None else len(times)
         if len(times) != wanted:
             raise DataError(f"{log.video} has {len(times)} frames left for {name}, {wanted} are told")
-        fitting, why = fit_rows(name, len(log.rows), len(times), log.slack, config.misfit)
+        fitting, why = fit_rows(name, log.num_rows, len(times), log.slack, config.misfit)
         shift = config.shift_controls
         # frame i takes row i - shift, so that many frames have no row at one end
         first, stop = max(0, shift), min(fitting, len(log.rows) + shift + 1)
@@ -249,7 +249,7 @@ class _Job:
             alignment = clock.judge(turns, name) if clock is not None else {}
         return LogOutcome(
             name=name,
-            rows=len(log.rows),
+            rows=log.num_rows,
             frames=len(times),
             kept=len(chosen),
             notes=notes,

@@ -19,7 +19,7 @@ from paracosm.core.errors import DataError
 from paracosm.core.files import read_json
 
 from .keys import GAMEFACTORY_KEYS
-from .log import ForeignLog, LogRow, LogSet
+from .log import ForeignLog, LogRow, LogSet, read_number
 
 ActionRows = Literal["measured", "after", "before"]
 """Whether the action of entry i acts after frame i or led to it; "measured" asks the poses."""
@@ -55,7 +55,7 @@ def read_log(file: Path, video: Path, action_rows: ActionRows) -> ForeignLog:
     """Read one log.
 
     Raises:
-        DataError: when its entries are not numbered from 0 on or lack their actions.
+        DataError: when its entries are not numbered from 0 on, lack their actions or tell no numbers.
     """
     value = read_json(file)
     actions = value.get("actions") if isinstance(value, dict) else None
@@ -65,9 +65,8 @@ def read_log(file: Path, video: Path, action_rows: ActionRows) -> ForeignLog:
     if missing is not None:
         raise DataError(f"{file} has {len(actions)} entries but none numbered {missing}; fetch the log anew")
     entries = [actions[str(index)] for index in range(len(actions))]
-    lacking = next((i for i, entry in enumerate(entries) if not set(ACTIONS) <= set(entry)), None)
-    if lacking is not None:
-        raise DataError(f"{file} entry {lacking} lacks one of {', '.join(ACTIONS)}; it is no GameFactory log")
+    for index, entry in enumerate(entries):
+        _check(entry, f"{file} entry {index}")
     after, note = _decide(entries, action_rows)
     # the last frame's action is not known where an entry tells what led to its frame
     acting = entries if after else [*entries[1:], {}]
@@ -83,6 +82,21 @@ def read_log(file: Path, video: Path, action_rows: ActionRows) -> ForeignLog:
     ]
     about = {name: part for name, part in value.items() if name != "actions"}
     return ForeignLog(video=video, rows=rows, notes=(note,), provenance=about)
+
+
+def _check(entry: Any, where: str) -> None:
+    """Refuse an entry without actions, or one that tells something else where numbers are due."""
+    if not isinstance(entry, dict) or not set(ACTIONS) <= set(entry):
+        raise DataError(f"{where} lacks one of {', '.join(ACTIONS)}; it is no GameFactory log")
+    for name in ("yaw", "pitch", "yaw_delta", "pitch_delta"):
+        if name in entry:
+            read_number(entry[name], f"{where} {name}")
+    for name, value in entry.items():
+        if name in ("pos", "position") and isinstance(value, list):
+            for place, number in enumerate(value):
+                read_number(number, f"{where} {name}[{place}]")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            read_number(value, f"{where} {name}")
 
 
 def _decide(entries: list[Mapping[str, Any]], action_rows: ActionRows) -> tuple[bool, str]:

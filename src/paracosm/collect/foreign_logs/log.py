@@ -6,7 +6,6 @@ into this form; this file does NOT know any format, nor what becomes of a log.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 from paracosm.core.errors import DataError
 from paracosm.core.files import read_json
+from paracosm.core.foreign import LARGEST_NUMBER, is_number, parse_json, show_value
 
 LogFormat = Literal["vpt", "gamefactory", "owl", "lerobot", "doom-demo"]
 """Formats that are read."""
@@ -52,6 +52,8 @@ class ForeignLog:
         notes: what the reader had to decide, for the report.
         other: counts of what is neither key nor turn, e.g. gamepad events; kept raw.
         provenance: what else the log tells of itself.
+        told_rows: rows that the log speaks of where they are too many for its video to be read one by one;
+            0 where ``rows`` are all.
     """
 
     video: Path
@@ -62,6 +64,12 @@ class ForeignLog:
     notes: tuple[str, ...] = ()
     other: Counter[str] = field(default_factory=Counter)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    told_rows: int = 0
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that the log speaks of."""
+        return max(self.told_rows, len(self.rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +104,8 @@ def read_json_lines(file: Path) -> list[Any]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows += [json.loads(line)] if line.strip() else []
-        except json.JSONDecodeError as error:
+            rows += [parse_json(line)] if line.strip() else []
+        except ValueError as error:
             raise DataError(f"{file} line {number} is not JSON ({error}); fetch the log anew") from error
     return rows
 
@@ -113,4 +121,37 @@ def read_object(file: Path) -> dict[str, Any]:
     value = read_json(file)
     if not isinstance(value, dict):
         raise DataError(f"{file} is no JSON object; fetch the log anew")
+    return value
+
+
+def read_number(value: Any, where: str) -> int | float:
+    """Return a number that a log tells.
+
+    Args:
+        value: what stands there.
+        where: file, line and name, for the message.
+
+    Raises:
+        DataError: when it is no finite number or larger than any log needs.
+    """
+    if not is_number(value):
+        raise DataError(
+            f"{where} is {show_value(value)}, a number below {LARGEST_NUMBER:g} is due; fetch the log anew"
+        )
+    return value
+
+
+def read_list(value: Any, kind: type, where: str) -> list[Any]:
+    """Return a list whose entries are all of one kind.
+
+    Raises:
+        DataError: when it is none.
+    """
+    if not isinstance(value, list):
+        raise DataError(f"{where} is {show_value(value)}, a list is due; fetch the log anew")
+    for entry in value:
+        if not isinstance(entry, kind):
+            raise DataError(
+                f"{where} holds {show_value(entry)}, entries must be {kind.__name__}; fetch the log anew"
+            )
     return value

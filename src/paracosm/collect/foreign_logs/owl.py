@@ -10,19 +10,19 @@ Source: owl-control, the description of its input recording format.
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from paracosm.collect.videos import ENDINGS, read_times
 from paracosm.core.errors import DataError
+from paracosm.core.foreign import parse_json, show_value
 
 from .keys import WINDOWS_KEYS
-from .log import ForeignLog, LogRow, LogSet, read_object
+from .log import ForeignLog, LogRow, LogSet, read_list, read_number, read_object
 
 StartEvent = Literal["VIDEO_START", "HOOK_START", "START"]
 """The event at which the video's first frame was taken. START, the recorder's own start, comes too early."""
@@ -79,7 +79,12 @@ def read_log(file: Path, start_event: StartEvent) -> ForeignLog:
     ended = next((event.time for event in events if event.kind == "VIDEO_END"), None)
     num_rows = len(times) if ended is None else max(1, round((ended - begun) / step))
     other: Counter[str] = Counter()
-    rows = _rows(events, begun, step, num_rows, other)
+    rows = _rows(events, begun, step, min(num_rows, 2 * len(times) + _SLACK), other)
+    if len(rows) < num_rows:
+        # a row for each told frame could fill the memory; the last one keeps what came later, as it stood
+        later = [event for event in events if event.time >= begun + len(rows) * step]
+        kept = [*rows[-1].raw, *([event.time, event.kind, event.values] for event in later)]
+        rows[-1] = replace(rows[-1], raw=kept)
     said = "" if ended is not None else "; it has no VIDEO_END, so its length cannot be compared"
     return ForeignLog(
         video=videos[0],
@@ -88,6 +93,7 @@ def read_log(file: Path, start_event: StartEvent) -> ForeignLog:
         notes=(f"frame 0 is at {start_event}, {1 / step:.2f} frames a second{said}",),
         other=other,
         provenance=read_object(file.parent / METADATA_FILE),
+        told_rows=num_rows,
     )
 
 
@@ -105,14 +111,34 @@ def read_events(file: Path) -> Iterator[Event]:
                     continue
                 try:
                     time, kind, values = line
-                    events.append(Event(time=float(time), kind=kind, values=json.loads(values)))
+                    event = Event(time=float(time), kind=kind, values=parse_json(values))
                 except ValueError as error:
                     raise DataError(
                         f"{file} line {number} is no event ({error}); it must be time,kind,arguments"
                     ) from error
-    except (OSError, UnicodeDecodeError) as error:
+                _check(event, f"{file} line {number}")
+                events.append(event)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} cannot be read ({error})") from error
     yield from sorted(events, key=lambda event: event.time)
+
+
+def _check(event: Event, where: str) -> None:
+    """Refuse an event whose time or arguments are none."""
+    read_number(event.time, f"{where} time")
+    where, values = f"{where} {event.kind}", event.values
+    if event.kind in ("KEYBOARD", "MOUSE_BUTTON", "MOUSE_MOVE"):
+        if not isinstance(values, list) or len(values) != 2:
+            raise DataError(f"{where} tells {show_value(values)}, two arguments are due; fetch the log anew")
+        read_number(values[0], f"{where} argument 0")
+        if event.kind == "MOUSE_MOVE" or not isinstance(values[1], bool):
+            read_number(values[1], f"{where} argument 1")
+    elif event.kind == "START" and isinstance(values, dict):
+        inputs = values.get("inputs", {})
+        if not isinstance(inputs, dict):
+            raise DataError(f"{where} inputs is {show_value(inputs)}, an object is due; fetch the log anew")
+        for name in ("keyboard", "mouse"):
+            read_list(inputs.get(name, []), int, f"{where} inputs.{name}")
 
 
 def _rows(events: list[Event], begun: float, step: float, num_rows: int, other: Counter[str]) -> list[LogRow]:

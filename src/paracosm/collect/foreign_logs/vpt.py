@@ -16,7 +16,7 @@ from typing import Any
 from paracosm.core.errors import DataError
 
 from .keys import MINECRAFT_KEYS
-from .log import ForeignLog, LogRow, LogSet, read_json_lines
+from .log import ForeignLog, LogRow, LogSet, read_json_lines, read_list, read_number
 
 DEGREES_PER_PIXEL = 0.15
 """Minecraft's turn at the recorder's mouse setting: 2,400 pixels are a whole turn."""
@@ -60,11 +60,12 @@ def read_log(file: Path) -> ForeignLog:
     rows, stuck_rows = [], 0
     stuck = bool(lines) and _mouse(lines[0], file, 1).get("newButtons") == [0]
     for number, line in enumerate(lines, 1):
-        mouse = _mouse(line, file, number)
+        mouse, where = _mouse(line, file, number), f"{file} line {number}"
         # the recorder writes a press at its start as held for ever; a new press ends that
-        stuck = stuck and (number == 1 or 0 not in mouse.get("newButtons", []))
+        pressed = read_list(mouse.get("newButtons", []), int, f"{where} mouse.newButtons")
+        stuck = stuck and (number == 1 or 0 not in pressed)
         stuck_rows += stuck
-        rows.append(_row(line, mouse, stuck, other))
+        rows.append(_row(line, mouse, stuck, other, where))
     notes = [f"attack was written as held in the first {stuck_rows} rows and is left out there"]
     gui = sum(bool(row.truth["gui"]) for row in rows)
     window = f"in {gui} rows a window was open, where the mouse turns no camera"
@@ -76,17 +77,21 @@ def read_log(file: Path) -> ForeignLog:
     )
 
 
-def _row(line: dict[str, Any], mouse: dict[str, Any], stuck: bool, other: Counter[str]) -> LogRow:
-    buttons = [button for button in mouse.get("buttons", []) if not (stuck and button == 0)]
-    keys = {*line.get("keyboard", {}).get("keys", []), *(f"mouse.{button}" for button in buttons)}
+def _row(line: dict[str, Any], mouse: dict[str, Any], stuck: bool, other: Counter[str], where: str) -> LogRow:
+    held = read_list(mouse.get("buttons", []), int, f"{where} mouse.buttons")
+    names = read_list(line["keyboard"].get("keys", []), str, f"{where} keyboard.keys")
+    buttons = [button for button in held if not (stuck and button == 0)]
     gui = bool(line.get("isGuiOpen", False))
     if mouse.get("dwheel"):
         other["mouse.wheel"] += 1
-    pose = {name: float(line[part]) for part, name in POSE.items() if part in line}
-    truth = {name: line[name] for name in _TOLD if isinstance(line.get(name), int | float)}
+    pose = {
+        name: float(read_number(line[part], f"{where} {part}")) for part, name in POSE.items() if part in line
+    }
+    truth = {name: read_number(line[name], f"{where} {name}") for name in _TOLD if name in line}
+    moved = [float(read_number(mouse.get(name, 0), f"{where} mouse.{name}")) for name in ("dx", "dy")]
     return LogRow(
-        keys=frozenset(keys),
-        mouse=(0.0, 0.0) if gui else (float(mouse.get("dx", 0)), float(mouse.get("dy", 0))),
+        keys=frozenset([*names, *(f"mouse.{button}" for button in buttons)]),
+        mouse=(0.0, 0.0) if gui else (moved[0], moved[1]),
         truth=truth | {"gui": gui} | ({"pose": pose} if pose else {}),
         raw=line,
     )

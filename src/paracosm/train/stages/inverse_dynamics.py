@@ -75,7 +75,10 @@ class InverseDynamicsStage:
             _targets(dataset.info, episode.control_vectors, config.model) for episode in self._episodes
         ]
         self._sampler = ClipSampler(
-            [episode.num_frames for episode in self._episodes], WINDOW, config.loop.seed
+            [episode.num_frames for episode in self._episodes],
+            WINDOW,
+            config.loop.seed,
+            weights=[episode.weight for episode in self._episodes],
         )
         with first_weights(config.loop.seed, "inverse dynamics"):
             self.networks: dict[str, nn.Module] = {"reader": InverseDynamics(config.model)}

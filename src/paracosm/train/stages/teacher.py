@@ -125,7 +125,8 @@ class TeacherStage:
         _check_controls(dataset, config)
         episodes = select_episodes(dataset, config.split)
         self.clips = read_latent_clips(open_store(dataset, config.tokenizer), episodes)
-        self.sampler = ClipSampler(self.clips.lengths, config.clip_frames, config.loop.seed)
+        weights = [episode.weight for episode in episodes]
+        self.sampler = ClipSampler(self.clips.lengths, config.clip_frames, config.loop.seed, weights=weights)
         self.tokenizer = TokenizerVAE.load(config.tokenizer)
 
     def batch(self, step: int, part: int, count: int) -> tuple[Tensor, Tensor]:

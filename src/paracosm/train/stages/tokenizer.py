@@ -89,7 +89,8 @@ class TokenizerStage:
         self.blocks: Sequence[nn.Module] = ()
         episodes = select_episodes(dataset, config.split)
         self.clips = tuple(np.ascontiguousarray(episode.frames) for episode in episodes)
-        self.sampler = ClipSampler([len(clip) for clip in self.clips], config.clip_frames, config.loop.seed)
+        lengths, weights = [len(clip) for clip in self.clips], [episode.weight for episode in episodes]
+        self.sampler = ClipSampler(lengths, config.clip_frames, config.loop.seed, weights=weights)
 
     def batch(self, step: int, part: int) -> Tensor:
         """Return pixels (b, t, c, h, w) of one step."""

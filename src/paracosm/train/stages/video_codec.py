@@ -141,7 +141,7 @@ def main(config: VideoCodecStageConfig, progress: ProgressMaker = no_progress) -
         codec.register_to_config(latents_mean=mean.tolist(), latents_std=deviation.tolist())
         with first_weights(config.loop.seed, "image tower"):
             tower = make_image_tower(config.tower)
-        with whole_folder(folder) as partial:
+        with whole_folder(folder, None) as partial:
             codec.save_pretrained(partial / VAE)
             tower.save_pretrained(partial / IMAGE_ENCODER)
     return folder

@@ -5,6 +5,8 @@ from paracosm.cli.main import main
 from paracosm.core.errors import MissingPackageError
 from paracosm.core.figures import read_report
 
+DTYPES = ("float32", "bfloat16", "float16")
+
 
 def test_the_doctor_looks_at_everything_and_writes_figures(tmp_path, capsys):
     assert main(["doctor", "--json", str(tmp_path / "doctor.json")]) == 0
@@ -14,6 +16,24 @@ def test_the_doctor_looks_at_everything_and_writes_figures(tmp_path, capsys):
     figures = read_report(tmp_path / "doctor.json").figures
     assert figures["doctor.cores"].value >= 1
     assert figures["doctor.disk_free_gb"].value > 0
+    for name in ("universal", "gta_drive", "templerun", "small"):
+        ways = {key: figures[f"doctor.streamed.{name}.{key}.take"].value for key in DTYPES}
+        taken = [key for key, take in ways.items() if take]
+        advice = f"{name}: take --dtype {taken[0]}: " if taken else f"{name}: does not fit into "
+        assert advice in said
+        memory_gb = [figures[f"doctor.streamed.{name}.{key}.memory_gb"].value for key in DTYPES]
+        assert memory_gb[0] == pytest.approx(2 * memory_gb[1], rel=1e-3)
+    assert "decoder: take the full one of Wan 2.1; there is no other" in said
+    assert "36% of universal" in said
+
+
+def test_the_doctor_says_that_streamed_worlds_were_not_judged(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(commands_look, "EXTRA_MODULES", {"play": (), "train": ("no_such_torch",)})
+    assert main(["doctor", "--json", str(tmp_path / "doctor.json")]) == 0
+    reason = 'torch is not installed; run: pip install -e ".[weights]"'
+    assert f"not judged: {reason}" in capsys.readouterr().out
+    figure = read_report(tmp_path / "doctor.json").figures["doctor.streamed"]
+    assert (figure.status, figure.reason) == ("skipped", reason)
 
 
 def test_the_doctor_names_the_command_for_what_is_missing(monkeypatch, capsys):

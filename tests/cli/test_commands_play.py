@@ -111,6 +111,26 @@ def test_a_recording_made_in_the_page_is_a_dataset(tmp_path):
     assert '"before"' in (episode.path / "inputs.jsonl").read_text()
 
 
+@pytest.mark.parametrize("name", ["doom", "game:counting"])
+def test_place_and_numbers_are_refused_for_worlds_that_are_not_streamed(name, capsys):
+    assert main(["play", name, "--dtype", "bfloat16", "--device", "cpu", "--no-browser", "--port", "0"]) == 2
+    kind = name if ":" in name else f"model:{name}"
+    assert capsys.readouterr().err == (
+        f"paracosm: device cpu and dtype bfloat16 can be chosen for streamed worlds only, and {kind} is "
+        "none: other neural worlds compute on the processor in the numbers of their files; "
+        "leave both at auto\n"
+    )
+
+
+def test_a_world_of_another_kind_opens_beside_a_streamed_one_of_chosen_numbers(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(commands_play, "open_model_world", asked.__setitem__)
+    chooser = WorldChooser(PlayCommand(world="none/streamed", engine=EngineConfig(dtype="bfloat16")))
+    for name in ("model:none/streamed", "model:doom"):
+        chooser(name)
+    assert [engine.dtype for engine in asked.values()] == ["bfloat16", "auto"]
+
+
 @pytest.mark.parametrize(("compiled", "expected"), [("default", ["reset", "step"]), ("off", [])])
 def test_a_world_that_torch_compiles_has_made_a_frame_before_it_is_asked_for_one(
     monkeypatch, compiled, expected

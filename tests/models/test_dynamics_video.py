@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from paracosm.core.errors import ConfigError
+from paracosm.models import video_positions
 from paracosm.models.action_module import window_rows
 from paracosm.models.dynamics_video import VideoDynamics, streams_mask
+from paracosm.models.video_positions import frame_table, token_table
 from paracosm.models.video_stream import (
     StreamSettings,
     begin,
@@ -16,6 +18,7 @@ from paracosm.models.video_stream import (
     rebuild_cache,
     warped_levels,
 )
+from paracosm.nn.rope import axial_pairs, pair_table
 from tests import tiny_video
 from tests.tiny import ungraded
 
@@ -234,6 +237,80 @@ def test_guidance_pushes_away_from_no_control():
     ]
     assert not torch.equal(results[0], results[1])
     assert float((results[2] - results[1] - (results[1] - results[0])).abs().max()) < EQUAL
+
+
+@pytest.mark.parametrize(("idle", "keys", "mouse"), [(-1, 4, 2), (0, 7, 0)], ids=["universal", "templerun"])
+@torch.inference_mode()
+def test_guidance_does_not_move_a_player_who_touches_nothing(idle, keys, mouse):
+    model = tiny_video.network(tiny_video.config(keys=keys, mouse=mouse))
+    noise, given = tiny_video.clip_inputs(model, 3)
+    row = torch.zeros(keys, dtype=noise.dtype)
+    row[idle] = float(idle >= 0)
+    still = replace(
+        given,
+        keyboard=row.expand_as(given.keyboard).clone(),
+        mouse=torch.zeros_like(given.mouse),
+        idle=idle,
+    )
+
+    def made(inputs, guidance):
+        settings = StreamSettings(levels=(1.0, 0.5), guidance=guidance)
+        return next_block(model, begin(model, 4, 6), noise, inputs, settings, noise.roll)[0]
+
+    assert torch.equal(made(still, 3.0), made(still, 1.0))
+    pressed = replace(still, keyboard=still.keyboard.roll(1, -1) + 0.5)
+    assert not torch.equal(made(pressed, 3.0), made(pressed, 1.0))
+    if idle >= 0:
+        # numbers that never occur are no rest: away from them an idle player would be pushed
+        assert not torch.equal(made(replace(still, idle=-1), 3.0), made(still, 1.0))
+
+
+@torch.inference_mode()
+def test_a_block_behind_a_full_window_makes_no_new_table():
+    model, settings = tiny_video.network(tiny_video.config()), StreamSettings(levels=(1.0, 0.5), guidance=2.0)
+    kept = (video_positions._kept_token_table, video_positions._kept_frame_table)
+    for cache in kept:
+        cache.cache_clear()
+    _, state = play(model, begin(model, 4, 6), 2, settings)
+    made = [cache.cache_info().misses for cache in kept]
+    # of nothing, of the first three positions, new or past, and of the next three
+    assert made == [3, 3]
+    play(model, state, 3, settings, first=2)
+    assert [cache.cache_info().misses for cache in kept] == made
+    model.config = replace(model.config, positions="absolute")
+    play(model, state, 20, replace(settings, guidance=1.0, levels=(1.0,)), first=2)
+    assert all(cache.cache_info().currsize <= video_positions.MOST_TABLES for cache in kept)
+
+
+def test_a_table_first_asked_for_in_play_serves_a_gradient():
+    for cache in (video_positions._kept_token_table, video_positions._kept_frame_table):
+        cache.cache_clear()
+    model = tiny_video.network(tiny_video.config())
+    clean, given = tiny_video.clip_inputs(model, 3)
+    level = torch.full((1, 3), 0.5)
+    with torch.inference_mode():
+        played = model(clean, level, given)
+    learnt = model(clean, level, tiny_video.clip_inputs(model, 3)[1])
+    assert torch.equal(learnt, played)
+    learnt.square().sum().backward()
+    assert not ungraded(model)
+
+
+def test_kept_tables_are_those_made_anew_to_the_bit_and_no_weights():
+    model = tiny_video.network(tiny_video.config(), torch.bfloat16)
+    device, frames, grid = torch.device("cpu"), [2, 0, 1], (2, 3)
+    for _ in range(2):
+        table = token_table(frames, grid, 12, torch.bfloat16, device)
+        axes = torch.meshgrid(torch.tensor(frames), torch.arange(2), torch.arange(3), indexing="ij")
+        expected = pair_table([axis.double().reshape(-1) for axis in axes], axial_pairs(12), 10_000.0)
+        assert all(torch.equal(a, b.float()) for a, b in zip(table, expected, strict=True))
+        table = frame_table(frames, 4, 256.0, torch.float64, device)
+        expected = pair_table([torch.tensor(frames).double()], [4], 256.0)
+        assert all(torch.equal(a, b) for a, b in zip(table, expected, strict=True))
+    names = set(model.state_dict())
+    clean, given = tiny_video.clip_inputs(model, 3)
+    model(clean, torch.full((1, 3), 0.5), given)
+    assert set(model.state_dict()) == names
 
 
 @torch.inference_mode()

@@ -403,6 +403,13 @@ def test_a_config_that_cannot_be_run_is_refused(given: dict[str, object], text: 
         EngineConfig(**given)  # pyright: ignore[reportArgumentType]
 
 
+def test_a_device_is_refused_for_a_world_that_is_not_streamed() -> None:
+    with pytest.raises(
+        ConfigError, match=r"device cuda can be chosen for streamed worlds only, and model:.* is"
+    ):
+        open_model_world(str(tiny.shared_tiny_world()), EngineConfig(device="cuda"))
+
+
 def test_a_name_that_is_neither_bundled_nor_a_folder_is_refused() -> None:
     with pytest.raises(
         WorldError, match=r'"atlantis" is neither a bundled world \(.*\) nor a folder; pass a'

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from paracosm.cli.arguments import parse
 from paracosm.cli.commands_play import PlayCommand, WorldChooser
 from paracosm.convert.matrix_game2_world import ConvertConfig, convert_matrix_game2
 from paracosm.core.controls import Control
@@ -136,6 +138,47 @@ def test_steps_and_guidance_change_in_play(world):
         world.set_guidance(0.0)
 
 
+def test_a_shorter_window_and_a_sink_are_played_and_belong_to_a_snapshot(folder, world):
+    controls = [WALK] * 33
+    world.reset(seed=0)
+    own = play(world, controls)
+    shown = {}
+    for window, sink in ((6, 0), (6, 1), (3, 0)):
+        other = open_model_world(str(folder), EngineConfig(window=window, sink=sink, backend="torch"))
+        other.reset(seed=0)
+        shown[window, sink] = play(other, controls)
+        plan = other.snapshot().payload.networks.stream.cache.plan
+        assert (plan.size, plan.sink) == (window - 3, max(0, sink))
+        assert sorted(plan.held) == {(6, 0): [9, 10, 11], (6, 1): [0, 10, 11], (3, 0): []}[window, sink]
+        state = other.snapshot()
+        other.close()
+    assert shown.pop((6, 0)) == own
+    assert len({tuple(frames) for frames in shown.values()} | {tuple(own)}) == 3
+    assert shown[6, 1][:20] == own[:20], "the ring of the second block holds all of the first either way"
+    world.restore(state)
+    assert world.settings.window == 3
+    play(world, [WALK] * 12)
+    assert world.snapshot().payload.networks.stream.cache.plan.held == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"window": 7}, "window 7 is outside 3 to 6 latent frames, from the block being made alone to all"),
+        ({"window": 2}, "window 2 is outside 3 to 6 latent frames"),
+        (
+            {"window": 4, "sink": 2},
+            "sink 2 does not fit beside the block of 3 in a window of 4 .* use 0 to 1",
+        ),
+        ({"sink": -2}, "sink -2 does not fit beside the block of 3"),
+        ({"backend": "onnx"}, "backend onnx has no graphs of a streamed world; use torch, or auto"),
+    ],
+)
+def test_what_a_streamed_world_cannot_do_is_refused(folder, given, text):
+    with pytest.raises(ConfigError, match=text):
+        open_model_world(str(folder), EngineConfig(**given))
+
+
 def test_the_cache_is_dropped_and_rebuilt_on_request(world):
     world.reset(seed=0)
     play(world, [WALK] * 20)
@@ -225,6 +268,23 @@ def test_other_variants_play_from_the_same_code(options, tmp_path):
     world.close()
 
 
+@pytest.mark.parametrize("options", [{}, {"keys": 7, "mouse": 0}], ids=["universal", "templerun"])
+def test_guidance_leaves_an_idle_player_alone_and_pushes_a_busy_one(options, tmp_path):
+    tiny_video.need_parts()
+    world = open_model_world(str(make(tmp_path, **options)))
+    actions = world._spec.actions
+    assert (actions.choice, actions.idle_number) == (("one", 0) if options else ("any", -1))
+    busy = Control(keys=world.info.controls.keys[:1])
+    for control, moves in ((Control(), False), (busy, True)):
+        shown = []
+        for guidance in (1.0, 3.0):
+            world.set_guidance(guidance)
+            world.reset(seed=0)
+            shown.append(play(world, [control] * 9))
+        assert (shown[0] != shown[1]) == moves, control
+    world.close()
+
+
 def test_a_size_that_does_not_divide_is_refused(tmp_path):
     source = tiny_video.write_checkpoint(tmp_path / "from")
     with pytest.raises(
@@ -258,6 +318,31 @@ def test_the_player_takes_its_folder_by_name(folder):
     assert world.settings.levels == (1.0,)
     assert chooser.offers()[0].name == chooser.name
     world.close()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_streamed_world_plays_in_the_numbers_asked_for(folder, dtype):
+    words = ["--device", "cpu", "--dtype", dtype]
+    chooser = WorldChooser(parse(PlayCommand, [str(folder), *words], "paracosm play"))
+    world = chooser(chooser.name)
+    assert f"cpu {dtype}" in world.info.engine
+    first = world.reset(seed=0)
+    frames = [world.step(WALK) for _ in range(9)]
+    assert len({frame.image.tobytes() for frame in [first, *frames]}) == 10
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("device", "text"),
+    [
+        ("gpu", 'device "gpu" is not known; use cpu, cuda, a card by number as cuda:1, or auto'),
+        ("cuda", "device cuda is not there: torch sees no graphics card; use cpu"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(folder, device, text, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=text):
+        open_model_world(str(folder), EngineConfig(device=device))
 
 
 def test_what_runs_behind_the_shown_frame_changes_no_byte(folder, world):

@@ -1,6 +1,6 @@
 """The stages that make a student: a teacher that looks ahead, regression, self forcing, long tuning."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from paracosm.core.run_dir import RunDir
 from paracosm.data.reader import Dataset
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.flow_rollout import RolloutConfig, continue_clips
+from paracosm.train import acceptance
 from paracosm.train.acceptance import AcceptanceConfig
 from paracosm.train.loop import LoopConfig
 from paracosm.train.matching import MatchingConfig
@@ -242,6 +243,33 @@ def test_a_run_that_goes_bad_is_stopped_and_says_why(
     with pytest.raises(AcceptanceError, match=text):
         self_forcing.main(config)
     assert "stopped" in RunDir(tmp_path).read_log()[-1]
+
+
+@pytest.mark.parametrize("stage", ["self_forcing", "extend"])
+def test_a_student_is_judged_as_it_will_play(
+    street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    played, dream = [], acceptance.dream_clips
+
+    def watch(dynamics: FlowDynamics, clips: Any, config: RolloutConfig) -> torch.Tensor:
+        made = dream(dynamics, clips, config)
+        played.append((config, made, dream(dynamics, clips, RolloutConfig(levels=config.levels))))
+        return made
+
+    monkeypatch.setattr(acceptance, "dream_clips", watch)
+    rollout = RolloutConfig(levels=(1.0, 0.6), renoise="fresh", window=2, sink=1, context_level=0.1)
+    config = replace(
+        forcing(street, tmp_path, horizon=6, rollout=rollout),
+        acceptance=AcceptanceConfig(judge_steps=2, judge_clips=1, motion_share=(0.0, 1e9)),
+    )
+    if stage == "self_forcing":
+        self_forcing.main(config)
+    else:
+        values = {field.name: getattr(config, field.name) for field in fields(config)}
+        extend.main(extend.ExtendStageConfig(**values, longest_lead=2, overlap=1))
+    assert len(played) >= 2, "before the first step, and in the run"
+    assert all(used == rollout for used, _, _ in played)
+    assert not torch.equal(played[0][1], played[0][2]), "the window and the sink change what is judged"
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 from paracosm.collect.games.counting import read_control
-from paracosm.core.controls import Control
+from paracosm.core.controls import IDLE, Control
 from paracosm.core.errors import AcceptanceError, ConfigError, DataError
 from paracosm.core.run_dir import RunDir
 from paracosm.core.video_spec import VideoPlay
 from paracosm.data.reader import Dataset
 from paracosm.data.video_clips import read_encoded_clips
-from paracosm.models.dynamics_video import VideoDynamics
+from paracosm.models.dynamics_video import BlockInput, VideoDynamics
 from paracosm.models.pixels import to_pixels
-from paracosm.models.video_clip import ClipPast, clip_flow, cut_input, roll_clip
+from paracosm.models.video_clip import ClipPast, clip_flow, cut_input, predict_clip, roll_clip
 from paracosm.models.video_parts import load_parts
 from paracosm.models.video_stream import StreamSettings, begin, next_block
 from paracosm.models.video_world import build_video_world
@@ -239,6 +239,18 @@ def test_an_encoded_clip_begins_as_play_does(rows: VideoData) -> None:
         assert float((made - latents[0, 0]).abs().max()) < HALF_PRECISION * float(latents.abs().max())
 
 
+def test_the_codec_copies_its_means_to_a_device_once(rows: VideoData) -> None:
+    codec, _ = load_parts(rows.parts)
+    here, there = torch.device("cpu"), torch.device("meta")
+    own = codec._spread(here)
+    with torch.inference_mode():
+        moved = codec._spread(there)
+    assert all(one.device == there and one.dtype == torch.float32 for one in moved)
+    assert not any(one.is_inference() for one in moved), "a gradient may run through them later"
+    assert all(one is other for one, other in zip(moved, codec._spread(there), strict=True))
+    assert [one.shape for one in moved] == [one.shape for one in own]
+
+
 def clip_of(rows: VideoData, tmp_path: Path):
     config = teacher_config(tmp_path, rows)
     network = tiny_video.network(config.model, torch.float32)
@@ -280,6 +292,29 @@ def test_clips_made_in_training_are_those_of_play(rows: VideoData, tmp_path: Pat
             lambda _: torch.randn(shape, generator=generator),
         )
         assert float((clean - made[:, first : first + block]).abs().max()) < EQUAL * float(made.abs().max())
+
+
+@pytest.mark.parametrize("choice", ["any", "one"])
+@torch.no_grad()
+def test_guidance_teaches_nothing_about_a_player_who_touches_nothing(
+    rows: VideoData, tmp_path: Path, choice: Any
+) -> None:
+    actions = replace(rows.actions, choice=choice, idle=1)
+    config = teacher_config(tmp_path, replace(rows, actions=actions))
+    network = tiny_video.network(config.model, torch.float32)
+    batch = VideoBatches(config.data, config.model, 0, "cpu").draw(0, 0, 2)
+    keyboard, mouse = (torch.from_numpy(part) for part in actions.numbers(IDLE, (30.0, 20.0)))
+    still = replace(
+        batch, keyboard=keyboard.expand_as(batch.keyboard), mouse=mouse.expand_as(batch.mouse)
+    ).given(network)
+    level = torch.full((2, CLIP_LATENTS), 0.6)
+    past = ClipPast(latents=batch.latents, levels=torch.zeros_like(level))
+
+    def predicted(given: BlockInput, guidance: float) -> torch.Tensor:
+        return predict_clip(network, batch.latents.flip(-1), level, given, past, guidance)
+
+    assert torch.equal(predicted(still, 3.0), predicted(still, 1.0))
+    assert not torch.equal(predicted(batch.given(network), 3.0), predicted(batch.given(network), 1.0))
 
 
 def test_only_the_last_pass_of_a_block_has_a_gradient(rows: VideoData, tmp_path: Path) -> None:

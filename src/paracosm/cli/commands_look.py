@@ -15,7 +15,7 @@ import tyro
 from paracosm.cli.arguments import File, command_line, full_name, parse, show, stderr_progress
 from paracosm.core.controls import ControlSpace
 from paracosm.core.errors import DataError, MissingPackageError, WorldError
-from paracosm.core.figures import Figure, hardware, make_report
+from paracosm.core.figures import Figure, hardware, make_report, not_computed, write_report
 from paracosm.core.files import read_json
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "firefox")
@@ -80,7 +80,11 @@ def doctor(arguments: list[str]) -> None:
         "doctor.disk_free_gb": Figure(value=round(free_gb, 1), unit="GB"),
     }
     print()
-    show(make_report(command_line("doctor", arguments), figures), command.json)
+    asked = command_line("doctor", arguments)
+    show(make_report(asked, figures), None)  # what was said above is not said again as a long table
+    if command.json is not None:
+        write_report(make_report(asked, {**figures, **_streamed_figures()}), command.json)
+        print(f"written to {command.json}")
 
 
 def _check_python() -> str:
@@ -139,11 +143,25 @@ def _check_fonts() -> str:
 
 
 def _check_streamed() -> str:
-    if any(importlib.util.find_spec(module) is None for module in EXTRA_MODULES["train"]):
-        return 'not judged: torch is not installed; run: pip install -e ".[weights]"'
-    from paracosm.cli.plan_video import judge_machine
+    if missing := _without_torch():
+        return f"not judged: {missing}"
+    from paracosm.cli.plan_video import describe_machine, find_machine, judgements
 
-    return "\n          ".join(judge_machine())
+    return "\n          ".join(describe_machine(find_machine(), judgements()))
+
+
+def _streamed_figures() -> dict[str, Figure]:
+    if missing := _without_torch():
+        return {"doctor.streamed": not_computed("skipped", missing)}
+    from paracosm.cli.plan_video import find_machine, judgements, machine_figures
+
+    return machine_figures(find_machine(), judgements())
+
+
+def _without_torch() -> str:
+    """What is to be done before streamed worlds can be judged; "" where nothing is."""
+    absent = any(importlib.util.find_spec(module) is None for module in EXTRA_MODULES["train"])
+    return 'torch is not installed; run: pip install -e ".[weights]"' if absent else ""
 
 
 CHECKS: dict[str, Callable[[], str]] = {

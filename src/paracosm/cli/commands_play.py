@@ -17,7 +17,7 @@ from paracosm.core.figures import make_report
 from paracosm.core.world import World, check_start
 from paracosm.core.world_spec import WorldSpec, check_parts, kind_of, load_spec
 from paracosm.play.bench import bench_world
-from paracosm.play.engine import EngineConfig, open_model_world
+from paracosm.play.engine import EngineConfig, open_model_world, refuse_place
 from paracosm.play.painter import CommandPainter, paintable
 from paracosm.play.server import Address, Offer, ServeConfig, open_browser, serve
 from paracosm.play.steadiness import measure_steadiness
@@ -118,6 +118,8 @@ class WorldChooser:
         self.name = full_name(command.world)
         self.beside = command.beside
         self._spec = find_spec(self.name)
+        if self.is_dream or not self.name.startswith(MODEL):
+            refuse_place(self.engine, self.name)  # said here, and not first in the page
 
     @property
     def is_dream(self) -> bool:
@@ -127,7 +129,10 @@ class WorldChooser:
     def __call__(self, name: str) -> World:
         """Open the world called ``name``."""
         if name.startswith(MODEL):
-            world = open_model_world(name.removeprefix(MODEL), self.engine)
+            # the page offers other worlds beside the chosen one, for which place and numbers were not meant
+            own = name == self.name
+            engine = self.engine if own else replace(self.engine, device="auto", dtype="auto")
+            world = open_model_world(name.removeprefix(MODEL), engine)
             if self.compiles:
                 # At the first use torch compiles for a minute: longer than a viewer waits for a frame.
                 world.reset(seed=0)

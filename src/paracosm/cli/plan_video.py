@@ -1,12 +1,16 @@
 """What ``paracosm plan`` and ``paracosm doctor`` say of streamed video worlds: sizes, work, memory, speed."""
 
-from paracosm.core.config import to_json
-from paracosm.core.figures import Figure
-from paracosm.recipes.cost import HERE, Device, find_device
-from paracosm.recipes.matrix_game2 import VideoRecipe, find_recipe
-from paracosm.recipes.video_cost import HALF, verdict, video_cost
+import functools
+from collections.abc import Mapping
 
-PLAYED = ("universal", "small")
+from paracosm.core.config import to_json
+from paracosm.core.figures import Figure, not_computed
+from paracosm.recipes.cost import Device
+from paracosm.recipes.matrix_game2 import VideoRecipe, find_recipe
+from paracosm.recipes.video_cost import HALF, video_cost
+from paracosm.recipes.video_machine import Judgement, Machine, find_machine, judge
+
+PLAYED = ("universal", "gta_drive", "templerun", "small")
 """Recipes that ``paracosm doctor`` judges a machine by."""
 
 
@@ -52,34 +56,72 @@ def video_figures(recipe: VideoRecipe, device: Device) -> dict[str, Figure]:
     return figures
 
 
-def judge_machine() -> list[str]:
-    """Say of each played recipe what this machine can run, and how fast by the cost model."""
-    import torch
-
-    device, is_card = find_device(HERE), torch.cuda.is_available()
-    if is_card:
-        about = torch.cuda.get_device_properties(0)
-        known = [name for name in ("h100", "a100", "rtx-4090") if name.split("-")[-1] in about.name.lower()]
-        speed = find_device(known[0]).flops_per_second if known else _measure_card()
-        device = Device(flops_per_second=speed, memory_gb=about.total_memory / 1e9, source=about.name)
-    recipes = (find_recipe(name) for name in PLAYED)
-    return [verdict(recipe, video_cost(recipe), device, is_card=is_card) for recipe in recipes]
+@functools.cache
+def judgements() -> Mapping[str, Judgement]:
+    """Judge every recipe that plays by this machine, once a process."""
+    return judge_all(find_machine())
 
 
-def _measure_card() -> float:
-    """Operations a second of bf16 matrix products on the card, by its own clock."""
-    import torch
+def judge_all(machine: Machine) -> dict[str, Judgement]:
+    """Judge every recipe that plays by a machine."""
+    recipes = {name: find_recipe(name) for name in PLAYED}
+    return {name: judge(recipe, video_cost(recipe), machine) for name, recipe in recipes.items()}
 
-    side, count = 4096, 20
-    one = torch.ones(side, side, device="cuda", dtype=torch.bfloat16)
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.mm(one, one)
-    begin.record()
-    for _ in range(count):
-        torch.mm(one, one)
-    end.record()
-    torch.cuda.synchronize()
-    return 2 * side**3 * count / (begin.elapsed_time(end) / 1000)
+
+def describe_machine(machine: Machine, judged: Mapping[str, Judgement]) -> list[str]:
+    """Say which precision to take for each recipe, what each costs, and which decoder there is."""
+    speeds = ", ".join(f"{speed / 1e12:.2g} in {name}" for name, speed in machine.speeds.items())
+    lines = [
+        f"Matrix-Game 2.0 on {machine.name} with {machine.memory_gb:.1f} GB, by memory and counted work "
+        f"over TFLOP/s of matrix products ({speeds}):"
+    ]
+    lines += [_describe_recipe(name, machine, judgement) for name, judgement in judged.items()]
+    shares = ", ".join(f"{judged[name].decoder_share:.0%} of {name}" for name in judged)
+    lines.append(f"decoder: take the full one of Wan 2.1; there is no other; its share of the work: {shares}")
+    return lines
+
+
+def machine_figures(machine: Machine, judged: Mapping[str, Judgement]) -> dict[str, Figure]:
+    """Return what :func:`describe_machine` says as figures."""
+    figures = {
+        f"doctor.streamed.{name}.flops_per_second": _cost(speed, "operations/s")
+        for name, speed in machine.speeds.items()
+    }
+    for recipe, judgement in judged.items():
+        figures[f"doctor.streamed.{recipe}.decoder_share"] = _cost(judgement.decoder_share, "share")
+        for name, way in judgement.ways.items():
+            head = f"doctor.streamed.{recipe}.{name}"
+            figures[f"{head}.memory_gb"] = _cost(way.memory_gb, "GB")
+            figures[f"{head}.frames_per_second"] = (
+                _cost(way.frames_per_second, "frames/s")
+                if way.fits
+                else not_computed("undefined", f"does not fit into {machine.memory_gb:.1f} GB", "frames/s")
+            )
+            figures[f"{head}.take"] = _cost(int(name == judgement.best), "1: take this one")
+    return figures
+
+
+def _describe_recipe(name: str, machine: Machine, judgement: Judgement) -> str:
+    if not judgement.best:
+        needs = ", ".join(f"{way.memory_gb:.1f} GB in {key}" for key, way in judgement.ways.items())
+        return f"{name}: does not fit into {machine.memory_gb:.1f} GB; needs {needs}"
+    best, fps = judgement.ways[judgement.best], find_recipe(name).fps
+    advice = "plays live" if best.frames_per_second >= fps else "for looking, not for live play"
+    others = [
+        f"{key} {way.memory_gb:.1f} GB, "
+        + (f"{_speed(way.frames_per_second)} frames/s" if way.fits else "does not fit")
+        for key, way in judgement.ways.items()
+        if key != judgement.best
+    ]
+    return (
+        f"{name}: take --dtype {judgement.best}: {best.memory_gb:.1f} GB, about "
+        f"{_speed(best.frames_per_second)} frames/s of {fps:g}, {advice}"
+        + "".join(f"; {other}" for other in others)
+    )
+
+
+def _speed(frames_per_second: float) -> str:
+    return f"{frames_per_second:.0f}" if frames_per_second >= 10 else f"{frames_per_second:.2g}"
 
 
 def _cost(value: float, unit: str = "") -> Figure:

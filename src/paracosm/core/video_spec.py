@@ -57,6 +57,11 @@ class ActionMap:
         if self.turns and not self.mouse:
             raise ConfigError("keys that turn need mouse numbers; leave turns out")
 
+    @property
+    def idle_number(self) -> int:
+        """Place of the keyboard number that is 1 while no key is held; -1 where all are 0 then."""
+        return self.idle if self.choice == "one" else -1
+
     def numbers(self, control: Control, look_limit: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
         """Turn a control into keyboard numbers and mouse numbers, float32.
 
@@ -104,6 +109,10 @@ class VideoPlay:
     """push from no control towards the control; 1 is plain"""
     context_level: float = 0.0
     """noise level that the network is told for clean latents"""
+    window: int = 0
+    """latent frames seen, the block being made counted; 0 takes all that the network was made for"""
+    sink: int = -1
+    """first latent frames that stay in the window for good; -1 takes the network's own"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ Source: Matrix-Game 2.0, 2508.13009; Wan, 2503.20314.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -29,14 +29,13 @@ from paracosm.nn.attention import Table
 from paracosm.nn.embed import sinusoid
 from paracosm.nn.patch import to_patches
 from paracosm.nn.ring_cache import PositionKind, RingCache
-from paracosm.nn.rope import axial_pairs, pair_table, rotate_pairs
+from paracosm.nn.rope import rotate_pairs
 from paracosm.nn.video_attention import FullNormProjections, attend_frames
 
 from .action_module import ActionModule, ActionModuleConfig, Pair
 from .base import Model, read_config, read_fitting_tensors
+from .video_positions import PassTables, pass_tables
 
-THETA = 10_000.0
-"""Base of the rotary frequencies of self attention."""
 TIMESTEPS = 1000.0
 """The network is told noise level times this."""
 EPSILON = 1e-6
@@ -121,6 +120,33 @@ class VideoDynamicsConfig:
             )
         return (height // self.patch) * (width // self.patch)
 
+    def choose_window(self, window: int, sink: int) -> tuple[int, int]:
+        """Return what is seen in play: latent frames, the block being made counted, and those that stay.
+
+        Args:
+            window: 0 takes the network's own.
+            sink: -1 takes the network's own.
+
+        Raises:
+            ConfigError: when the network sees whole clips only or was made for less, or nothing fits.
+        """
+        if not self.window:
+            raise ConfigError(
+                "window 0 sees whole clips and cannot be played block by block; give a window, e.g. 6"
+            )
+        if not (self.block <= window <= self.window or window == 0):
+            raise ConfigError(
+                f"window {window} is outside {self.block} to {self.window} latent frames, from the block "
+                "being made alone to all that the network was made for; 0 takes all of it"
+            )
+        window, sink = window or self.window, self.sink if sink == -1 else sink
+        if not 0 <= sink <= window - self.block:
+            raise ConfigError(
+                f"sink {sink} does not fit beside the block of {self.block} in a window of {window} latent "
+                f"frames; use 0 to {window - self.block}, or a wider window"
+            )
+        return window, sink
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockInput:
@@ -131,12 +157,21 @@ class BlockInput:
         keyboard: (b, t, rows, keys): the rows of controls that each latent frame sees.
         mouse: (b, t, rows, numbers).
         context: of the start picture; see :meth:`VideoDynamics.read_context`.
+        idle: place of the keyboard number that is 1 while no key is held; -1 where all are 0 then.
     """
 
     condition: Tensor
     keyboard: Tensor
     mouse: Tensor
     context: tuple[Pair, ...]
+    idle: int = -1
+
+    def without_control(self) -> BlockInput:
+        """The same under no control, in the numbers that a player gives who touches nothing."""
+        keyboard = torch.zeros_like(self.keyboard)
+        if self.idle >= 0:
+            keyboard[..., self.idle] = 1.0
+        return replace(self, keyboard=keyboard, mouse=torch.zeros_like(self.mouse))
 
 
 class VideoDynamics(Model):
@@ -251,17 +286,24 @@ class VideoDynamics(Model):
             found.append(("keyboard", config.action_layers))
         return found
 
-    def empty_cache(self, height: int, width: int, batch: int = 1) -> RingCache:
+    def empty_cache(
+        self, height: int, width: int, batch: int = 1, *, window: int = 0, sink: int = -1
+    ) -> RingCache:
         """Make the cache of a rollout that has not begun, for latents of this grid.
 
+        Args:
+            height: rows of the grid.
+            width: columns of the grid.
+            batch: clips that roll out together.
+            window: latent frames seen, the block being made counted; 0 takes the network's own.
+            sink: first latent frames that stay for good; -1 takes the network's own.
+
         Raises:
-            ConfigError: when the network sees whole clips only, or the patch does not divide the grid.
+            ConfigError: when the network sees whole clips only, the patch does not divide the grid, or window
+                and sink do not fit the network.
         """
         config, tokens = self.config, self.config.tokens_per_frame(height, width)
-        if not config.window:
-            raise ConfigError(
-                "window 0 sees whole clips and cannot be played block by block; give a window, e.g. 6"
-            )
+        window, sink = config.choose_window(window, sink)
         actions = config.actions
         sizes = {
             "self": (tokens, config.heads, config.head_width),
@@ -269,8 +311,8 @@ class VideoDynamics(Model):
             "keyboard": (1, actions.heads, actions.keyboard_width // actions.heads),
         }
         return RingCache.empty(
-            size=config.window - config.block,
-            sink=config.sink,
+            size=window - config.block,
+            sink=sink,
             shapes=[(len(layers), batch, *sizes[name]) for name, layers in self.tracks()],
             dtype=self.enter.weight.dtype,
             device=self.enter.weight.device,
@@ -293,10 +335,13 @@ class VideoDynamics(Model):
         tokens = self.enter(to_patches(torch.cat([x, given.condition.to(x.dtype)], 2), config.patch))
         time = self.time(sinusoid(TIMESTEPS * levels.float(), config.time_width).to(tokens.dtype))
         vectors = rearrange(self.time_vectors(time), "b t (six d) -> b t six d", six=6)
-        tables = _Tables(
-            own=self._table(positions, grid, x.device),
-            past=self._table(past_positions, grid, x.device),
-            actions=(self._time_table(positions, x.device), self._time_table(past_positions, x.device)),
+        tables = pass_tables(
+            positions,
+            past_positions,
+            grid,
+            head_width=config.head_width,
+            turned=(config.actions.turned_pairs, config.actions.theta),
+            like=self.enter.weight,
         )
         tracks = list(enumerate(self.tracks()))
         made = []
@@ -322,29 +367,8 @@ class VideoDynamics(Model):
         )
         return flow, made
 
-    def _table(self, positions: Sequence[int], grid: tuple[int, int], device: torch.device) -> Table:
-        axes = (torch.tensor(positions, dtype=torch.float64), *(torch.arange(side) for side in grid))
-        mesh = torch.meshgrid(*(axis.double() for axis in axes), indexing="ij")
-        pairs = axial_pairs(self.config.head_width)
-        table = pair_table([axis.reshape(-1) for axis in mesh], pairs, THETA)
-        return _to(table, self.enter.weight.dtype, device)
-
-    def _time_table(self, positions: Sequence[int], device: torch.device) -> Table:
-        actions = self.config.actions
-        time = torch.tensor(positions, dtype=torch.float64)
-        return _to(pair_table([time], [actions.turned_pairs], actions.theta), self.enter.weight.dtype, device)
-
     def _blocks(self) -> Iterable[VideoBlock]:
         return cast("Iterable[VideoBlock]", self.blocks)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tables:
-    """Rotations of one pass: of the new tokens, of the cached ones, and of both by frame for the actions."""
-
-    own: Table
-    past: Table
-    actions: tuple[Table, Table]
 
 
 class VideoBlock(nn.Module):
@@ -373,7 +397,7 @@ class VideoBlock(nn.Module):
         vectors: Tensor,
         given: BlockInput,
         context: Pair,
-        tables: _Tables,
+        tables: PassTables,
         past: dict[str, Pair],
         seen: Tensor | None,
     ) -> tuple[Tensor, dict[str, Pair]]:
@@ -404,7 +428,7 @@ class VideoBlock(nn.Module):
         return x + parts[5] * self.feed_forward(_modulate(x, *parts[3:5])), made
 
     def _attend(
-        self, x: Tensor, tables: _Tables, past: Pair | None, seen: Tensor | None
+        self, x: Tensor, tables: PassTables, past: Pair | None, seen: Tensor | None
     ) -> tuple[Tensor, Pair]:
         own = self.self_attention.keys_values(x)
         q = _rotate(self.self_attention.queries(x), tables.own)
@@ -463,9 +487,3 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 def _rotate(x: Tensor, table: Table) -> Tensor:
     cos, sin = (rearrange(part, "(t s) k -> t s 1 k", t=x.shape[1]) for part in table)
     return rotate_pairs(x, (cos, sin))
-
-
-def _to(table: Table, dtype: torch.dtype, device: torch.device) -> Table:
-    """Bring a table to the device, in float32 at least."""
-    wide = torch.promote_types(dtype, torch.float32)
-    return table[0].to(device, wide), table[1].to(device, wide)

@@ -90,8 +90,7 @@ def predict_clip(
     asked = clean(given)
     if guidance == 1.0:
         return asked
-    idle = replace(given, keyboard=torch.zeros_like(given.keyboard), mouse=torch.zeros_like(given.mouse))
-    free = clean(idle)
+    free = clean(given.without_control())
     return free + guidance * (asked - free)
 
 

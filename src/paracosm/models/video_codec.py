@@ -113,7 +113,8 @@ class VideoCodec:
         moved = rearrange(pixels.to(self._weight), "b t c h w -> b c t h w")
         made = network.quant_conv(network.encoder(moved, feat_cache=memory, feat_idx=[0]))
         latents = rearrange(made[:, : self.channels], "b z t h w -> b t z h w").float()
-        return (latents - self._mean.to(latents)) / self._scale.to(latents), tuple(memory)
+        mean, scale = self._spread(latents.device)
+        return (latents - mean) / scale, tuple(memory)
 
     def decode(self, latents: Latents, state: CodecState) -> tuple[Pixels, CodecState]:
         """Decode the next latent frame: one frame at first, then ``frames_per_latent``.
@@ -127,7 +128,8 @@ class VideoCodec:
         """
         network, memory = self._network, list(state)
         is_first = all(part is None for part in state)
-        plain = latents.float() * self._scale.to(latents.device) + self._mean.to(latents.device)
+        mean, scale = self._spread(latents.device)
+        plain = latents.float() * scale + mean
         moved = network.post_quant_conv(rearrange(plain.to(self._weight), "b t z h w -> b z t h w"))
         made = network.decoder(moved, feat_cache=memory, feat_idx=[0], first_chunk=is_first)
         return rearrange(made.float().clamp(-1.0, 1.0), "b c t h w -> b t c h w"), tuple(memory)
@@ -135,6 +137,13 @@ class VideoCodec:
     @property
     def _weight(self) -> Tensor:
         return self._network.quant_conv.weight
+
+    def _spread(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of latents; copied to a device once, since each copy would be waited for."""
+        if self._mean.device != device:
+            with torch.inference_mode(False):  # they may be needed for a gradient later
+                self._mean, self._scale = self._mean.to(device), self._scale.to(device)
+        return self._mean, self._scale
 
 
 class ImageEncoder:

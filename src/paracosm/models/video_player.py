@@ -91,19 +91,26 @@ class VideoPlayer:
         image_encoder: the start picture to tokens.
         height: rows of a frame in pixels.
         width: columns of a frame in pixels.
+        idle: place of the keyboard number that is 1 while no key is held; -1 where all are 0 then.
 
     Raises:
         ConfigError: when the networks or the picture's size do not fit each other.
     """
 
     def __init__(
-        self, dynamics: VideoDynamics, codec: VideoCodec, image_encoder: ImageEncoder, height: int, width: int
+        self,
+        dynamics: VideoDynamics,
+        codec: VideoCodec,
+        image_encoder: ImageEncoder,
+        height: int,
+        width: int,
+        idle: int = -1,
     ) -> None:
         self.dynamics, self.codec, self.image_encoder = dynamics, codec, image_encoder
         config = self.config = dynamics.config
         check_picture_size(height, width, codec.side * config.patch)
         self._grid = (height // codec.side, width // codec.side)
-        self._picture = (height, width)
+        self._picture, self._idle = (height, width), idle
         self.device = dynamics.enter.weight.device
         expected = {
             "latent channels": (codec.channels, config.latent_channels),
@@ -124,9 +131,9 @@ class VideoPlayer:
 
     @classmethod
     def load(
-        cls, folder: Path, parts: VideoParts, height: int, width: int, dtype: str, device: str
+        cls, folder: Path, parts: VideoParts, height: int, width: int, idle: int, dtype: str, device: str
     ) -> VideoPlayer:
-        """Open the networks of a world's folder.
+        """Open the networks of a world's folder; arguments as for the class.
 
         Raises:
             DataError: when a part is missing or damaged.
@@ -139,6 +146,7 @@ class VideoPlayer:
             ImageEncoder.load(folder / parts.image_encoder.folder, kind, device),
             height,
             width,
+            idle,
         )
 
     @property
@@ -187,11 +195,12 @@ class VideoPlayer:
         return first, max(last, first + 1)
 
     @torch.inference_mode()
-    def begin(self, picture: np.ndarray) -> tuple[np.ndarray, VideoState]:
+    def begin(self, picture: np.ndarray, play: VideoPlay) -> tuple[np.ndarray, VideoState]:
         """Begin a stream at a picture.
 
         Args:
             picture: uint8 (h, w, 3).
+            play: says how much of the past the stream will see.
 
         Returns:
             The picture as the codec shows it, and the state.
@@ -201,7 +210,7 @@ class VideoPlayer:
         latents, state = self.codec.encode(pixels, self.codec.encoder_state)
         shown, _ = self.codec.decode(latents, self.codec.decoder_state)
         condition = Condition(picture=latents, grey=None, state=state, settled=False, waited=0)
-        stream = begin(self.dynamics, *self._grid)
+        stream = begin(self.dynamics, *self._grid, window=play.window, sink=play.sink)
         context = self.dynamics.read_context(tokens)
         return _images(shown)[0], VideoState(stream=stream, context=context, condition=condition)
 
@@ -243,6 +252,7 @@ class VideoPlayer:
             keyboard=rows[..., : actions.keys],
             mouse=rows[..., actions.keys :],
             context=state.context,
+            idle=self._idle,
         )
         shape = (1, config.block, config.latent_channels, *self._grid)
 

@@ -93,9 +93,11 @@ def warped_levels(steps: Sequence[int], shift: float) -> tuple[float, ...]:
     return levels
 
 
-def begin(network: VideoDynamics, height: int, width: int, batch: int = 1) -> StreamState:
-    """Return the state of a stream that has made nothing, for latents of this grid."""
-    return StreamState(cache=network.empty_cache(height, width, batch))
+def begin(
+    network: VideoDynamics, height: int, width: int, batch: int = 1, *, window: int = 0, sink: int = -1
+) -> StreamState:
+    """Return the state of a stream that has made nothing; see :meth:`VideoDynamics.empty_cache`."""
+    return StreamState(cache=network.empty_cache(height, width, batch, window=window, sink=sink))
 
 
 def next_block(
@@ -142,10 +144,7 @@ def dream_block(
         clean = predict(x, level, control, cache)
         if settings.guidance == 1.0:
             return clean
-        idle = replace(
-            control, keyboard=torch.zeros_like(control.keyboard), mouse=torch.zeros_like(control.mouse)
-        )
-        free = predict(x, level, idle, cache)
+        free = predict(x, level, control.without_control(), cache)
         return free + settings.guidance * (clean - free)
 
     def leave_out(clean: Latents, control: BlockInput, cache: RingCache) -> RingCache:

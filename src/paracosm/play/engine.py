@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from paracosm.core.controls import Control
-from paracosm.core.errors import WorldError
+from paracosm.core.errors import ConfigError, WorldError
 from paracosm.core.instruct_spec import is_instruct_world
 from paracosm.core.rng import stream
 from paracosm.core.token_spec import is_token_world
@@ -33,7 +33,7 @@ from paracosm.core.world_spec import (
 from paracosm.models.rollout import check_levels, check_window, next_frame
 from paracosm.zoo import bundled_worlds
 
-from .backends import Backend, BackendKind, CompileKind, State, open_backend
+from .backends import Backend, BackendKind, CompileKind, Precision, State, open_backend
 from .backends.ring import Entry, Ring
 from .conditions import Conditions
 from .instruct_world import InstructEngineConfig, InstructWorld
@@ -60,8 +60,9 @@ from .weights import count_parameters
 class EngineConfig:
     """How a neural world is run."""
 
-    backend: BackendKind = "onnx"
-    """onnx needs nothing beyond this package; torch needs the extra "train" """
+    backend: BackendKind | Literal["auto"] = "auto"
+    """onnx needs nothing beyond this package; torch needs the extra "train"; auto: onnx, but torch for worlds
+    that play with nothing else"""
     num_threads: int = 0
     """threads of a pass; 0 takes the cores of this process, half of them for what runs beside another"""
     levels: tuple[float, ...] = ()
@@ -69,14 +70,20 @@ class EngineConfig:
     guidance: float = 0.0
     """push from no control towards the control: 1 is plain, 2 doubles the effect; 0 takes the world's own"""
     window: int = 0
-    """past frames that are kept; 0 takes the world's own"""
+    """past frames that are kept, in a streamed world latent frames with the block being made; 0 takes the
+    world's own"""
     sink: int = -1
     """first frames that stay in the window for good; -1 takes the world's own"""
     overlap: Overlap | Literal["auto"] = "auto"
     """behind: a frame is shown before it is written to the cache, which happens meanwhile; the same bytes;
-    auto: behind where this process may use two cores or more"""
+    auto: behind where this process may use two cores or more, but none in streamed worlds"""
     compile: CompileKind = "off"
     """with torch only: compile the networks when they are first used; graphs needs a graphics card"""
+    device: str = "auto"
+    """of streamed worlds only: cpu, cuda, cuda:1, ...; auto: a graphics card when there is one"""
+    dtype: Precision = "auto"
+    """of streamed worlds only: number type of all networks; auto: bfloat16 on a graphics card, float32
+    elsewhere; paracosm doctor says which one to take"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -115,7 +122,8 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
         self._starts = load_starts(folder, spec)
         overlap = choose_overlap(config.overlap)
         threads = count_threads(config.num_threads, overlap)
-        backend = open_backend(config.backend, folder, spec, threads, config.compile)
+        kind = "onnx" if config.backend == "auto" else config.backend
+        backend = open_backend(kind, folder, spec, threads, config.compile)
         settings = replace(
             spec.play,
             levels=config.levels or spec.play.levels,
@@ -135,7 +143,7 @@ class NeuralWorld(NeuralBase[Backend, NeuralMoment]):
             details={
                 "tokens_per_frame": spec.sizes.tokens_per_frame,
                 "parameters": sum(count_parameters(folder / part.folder / WEIGHTS_FILE) for part in parts),
-                "backend": config.backend,
+                "backend": kind,
             },
         )
         super().__init__(about, weights, backend, settings)
@@ -312,7 +320,7 @@ def open_model_world(
     Raises:
         WorldError: when there is neither.
         DataError: when a file of it is missing or corrupt.
-        ConfigError: when it is of a newer format.
+        ConfigError: when it is of a newer format, or cannot be run so.
     """
     bundled = bundled_worlds()
     folder = bundled.get(name_or_path, Path(name_or_path))
@@ -321,6 +329,8 @@ def open_model_world(
         raise WorldError(
             f'"{name_or_path}" is neither a bundled world ({known}) nor a folder; pass a name or a path'
         )
+    if not is_video_world(folder):
+        refuse_place(config or EngineConfig(), f"model:{name_or_path}")
     if is_token_world(folder):
         return TokenWorld(folder, _for_tokens(config or EngineConfig()), f"model:{name_or_path}")
     if is_instruct_world(folder):
@@ -330,9 +340,24 @@ def open_model_world(
     return NeuralWorld(folder, config or EngineConfig(), f"model:{name_or_path}")
 
 
+def refuse_place(config: EngineConfig, name: str) -> None:
+    """Refuse a device and a number type for a world that is not streamed.
+
+    Raises:
+        ConfigError: when either was chosen.
+    """
+    chosen = [f"{key} {value}" for key, value in (("device", config.device), ("dtype", config.dtype))]
+    chosen = [words for words in chosen if not words.endswith(" auto")]
+    if chosen:
+        raise ConfigError(
+            f"{' and '.join(chosen)} can be chosen for streamed worlds only, and {name} is none: other "
+            "neural worlds compute on the processor in the numbers of their files; leave both at auto"
+        )
+
+
 def _for_tokens(config: EngineConfig) -> TokenEngineConfig:
     """What of an engine's config a world of tokens takes."""
-    return TokenEngineConfig(num_threads=config.num_threads, overlap=config.overlap)
+    return TokenEngineConfig(backend=config.backend, num_threads=config.num_threads, overlap=config.overlap)
 
 
 def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
@@ -343,10 +368,20 @@ def _for_instruct(config: EngineConfig) -> InstructEngineConfig:
 
 
 def _for_video(config: EngineConfig) -> VideoEngineConfig:
-    """What of an engine's config a streamed world takes: it knows one backend, which counts its threads."""
+    """What of an engine's config a streamed world takes: it knows one backend, which counts its threads.
+
+    Raises:
+        ConfigError: when another backend is asked for.
+    """
+    if config.backend == "onnx":
+        raise ConfigError("backend onnx has no graphs of a streamed world; use torch, or auto")
     return VideoEngineConfig(
+        device=config.device,
+        dtype=config.dtype,
         levels=config.levels,
         guidance=config.guidance,
+        window=config.window,
+        sink=config.sink,
         num_threads=config.num_threads,
         overlap="none" if config.overlap == "auto" else config.overlap,
         compile=config.compile,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from paracosm.core.video_spec import VideoPlay, load_pictures, load_video_spec
 from paracosm.core.world_spec import WEIGHTS_FILE
 from paracosm.models.rollout import check_levels
 
-from .backends import CompileKind
+from .backends import CompileKind, Precision
 from .neural_base import (
     Moment,
     NeuralBase,
@@ -48,7 +48,7 @@ class VideoEngineConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto: a graphics card when there is one"""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Precision = "auto"
     """number type; auto: bfloat16 on a graphics card, float32 elsewhere"""
     num_threads: int = 0
     """threads of torch on a processor, for the whole process; 0 leaves them as they are"""
@@ -56,9 +56,13 @@ class VideoEngineConfig:
     """noise levels of the denoising passes, falling from 1; () takes the world's own"""
     guidance: float = 0.0
     """push from no control towards the control: 1 is plain; 0 takes the world's own"""
+    window: int = 0
+    """latent frames seen, the block being made counted; 0 takes the world's own"""
+    sink: int = -1
+    """first latent frames that stay in the window for good; -1 takes the world's own"""
     overlap: Overlap = "none"
-    """behind: the block is written to the cache, and its later frames are decoded, while earlier ones are
-    shown; the same bytes"""
+    """behind: the block is written to the cache while its first latent frame is decoded and shown, and each
+    later one is decoded while the one before it is shown; the same bytes"""
     compile: CompileKind = "off"
     """compile the transformer when it is first used; graphs needs a graphics card"""
 
@@ -104,7 +108,8 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
 
     Raises:
         DataError: when a file is missing or corrupt.
-        ConfigError: when world.json does not fit, or its networks do not fit each other.
+        ConfigError: when world.json does not fit, its networks do not fit each other, or window and sink do
+            not fit them.
         MissingPackageError: when torch, diffusers or transformers is not installed.
     """
 
@@ -119,8 +124,11 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
             spec.play,
             levels=config.levels or spec.play.levels,
             guidance=config.guidance or spec.play.guidance,
+            window=config.window or spec.play.window,
+            sink=config.sink if config.sink != -1 else spec.play.sink,
         )
         check_levels(settings.levels)
+        player.config.choose_window(settings.window, settings.sink)
         weights = spec.parts.dynamics.weights
         about = describe(
             spec,
@@ -141,7 +149,7 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
 
     @property
     def settings(self) -> VideoPlay:
-        """Levels, guidance and context level in use."""
+        """Levels, guidance, context level, window and sink in use."""
         return self._settings
 
     def set_levels(self, levels: Sequence[float]) -> None:
@@ -166,7 +174,7 @@ class VideoWorld(NeuralBase[Any, VideoMoment]):
         if start is None:
             start = self._pictures[int(stream(seed, "start").integers(len(self._pictures)))]
         player = self._need_networks()
-        image, networks = player.begin(np.array(start))
+        image, networks = player.begin(np.array(start), self._settings)
         width = len(self._spec.actions.columns) + self._spec.actions.mouse
         return image, VideoMoment(
             weights=self._weights,

@@ -15,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from paracosm.models.dynamics_video import BlockInput, VideoDynamics
 
-from .cost import Device
 from .matrix_game2 import VideoRecipe
 
 DECODE_FLOPS_PER_PIXEL = 8.466e6
@@ -89,29 +88,6 @@ def video_cost(recipe: VideoRecipe) -> VideoCost:
             * _forward_flops(_whole_clips(recipe), plan.clip_latents)
             for name, plan in recipe.training.items()
         },
-    )
-
-
-def verdict(recipe: VideoRecipe, cost: VideoCost, device: Device, *, is_card: bool) -> str:
-    """Say in one line what a machine can run of a recipe: whether it fits, how fast, in which numbers.
-
-    Args:
-        recipe: what is to run.
-        cost: of it.
-        device: the machine.
-        is_card: whether it is a graphics card, which computes in half precision.
-    """
-    number_bytes = HALF if is_card else SINGLE
-    need_gb = cost.memory_bytes(recipe.height * recipe.width, number_bytes) / 1e9
-    numbers = "bfloat16" if is_card else "float32"
-    if need_gb > device.memory_gb:
-        return f"{recipe.name}: does not fit; needs {need_gb:.1f} GB in {numbers}"
-    speed = cost.frames_per_second(device.flops_per_second)
-    share = cost.decode_flops / cost.block_flops
-    advice = "plays live" if speed >= recipe.fps else "for looking, not for live play"
-    return (
-        f"{recipe.name}: {need_gb:.1f} GB in {numbers}, about {speed:.2g} frames/s of {recipe.fps:g}; "
-        f"{advice}; the codec's decoder takes {share:.0%} of the work"
     )
 
 

@@ -56,7 +56,7 @@ class Acceptance:
         config: limits.
         run: the run folder, whose log says what was seen before.
         batches: where judged clips come from.
-        levels: noise levels at which the student plays.
+        rollout: how the student plays: passes, window, sink and what lies between passes.
         before: the student as it begins.
     """
 
@@ -65,11 +65,11 @@ class Acceptance:
         config: AcceptanceConfig,
         run: RunDir,
         batches: ClipBatches,
-        levels: tuple[float, ...],
+        rollout: RolloutConfig,
         before: FlowDynamics,
     ) -> None:
         self.config, self._run = config, run
-        self._rollout = RolloutConfig(levels=levels)
+        self._rollout = rollout
         self._reader = InverseDynamics.load(config.reader) if config.reader is not None else None
         self._tokenizer = batches.tokenizer
         self._clips: JudgedClips | None = None

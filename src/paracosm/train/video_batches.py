@@ -56,6 +56,7 @@ class VideoBatch:
         keyboard: (b, t, rows, keys).
         mouse: (b, t, rows, numbers).
         tokens: (b, l, d), of the start picture.
+        idle: place of the keyboard number that is 1 while no key is held; -1 where all are 0 then.
     """
 
     latents: Latents
@@ -63,6 +64,7 @@ class VideoBatch:
     keyboard: Tensor
     mouse: Tensor
     tokens: Tensor
+    idle: int
 
     def given(self, network: VideoDynamics) -> BlockInput:
         """What a network is given: its own reading of the start picture beside the rest."""
@@ -71,6 +73,7 @@ class VideoBatch:
             keyboard=self.keyboard,
             mouse=self.mouse,
             context=network.read_context(self.tokens),
+            idle=self.idle,
         )
 
 
@@ -127,7 +130,8 @@ class VideoBatches:
             "mouse": torch.from_numpy(windows[..., keys:]),
             "tokens": torch.from_numpy(clips.take(places, "tokens")),
         }
-        return VideoBatch(**{name: part.to(self._device) for name, part in parts.items()})
+        on_device = {name: part.to(self._device) for name, part in parts.items()}
+        return VideoBatch(**on_device, idle=self._config.actions.idle_number)
 
 
 def number_rows(actions: ActionMap, controls: ControlSpace, vectors: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ BackendKind = Literal["onnx", "torch"]
 """ONNX Runtime, or torch where it is installed."""
 CompileKind = Literal["off", "default", "graphs"]
 """Whether torch compiles a network at its first use; graphs also records it for a graphics card to repeat."""
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""Number type of networks in torch; auto is bfloat16 on a graphics card, float32 elsewhere."""
 State = tuple[np.ndarray, ...]
 """Streaming state of an encoder or decoder; never written to."""
 
@@ -124,4 +126,14 @@ _OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str, Threads], Back
 )
 _LOCK = threading.Lock()
 
-__all__ = ["Backend", "BackendKind", "CompileKind", "PlaySizes", "Ring", "State", "Threads", "open_backend"]
+__all__ = [
+    "Backend",
+    "BackendKind",
+    "CompileKind",
+    "PlaySizes",
+    "Precision",
+    "Ring",
+    "State",
+    "Threads",
+    "open_backend",
+]

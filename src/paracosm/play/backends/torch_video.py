@@ -41,25 +41,38 @@ def open_player(
     has_card = torch.cuda.is_available()
     if device == "auto":
         device = "cuda" if has_card else "cpu"
-    if device.startswith("cuda") and not has_card:
-        raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    _check_device(device, torch.cuda.device_count() if has_card else 0)
     if compile == "graphs" and not device.startswith("cuda"):
         raise ConfigError(f"graphs need a graphics card, and the device is {device}; use default or off")
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     if num_threads:
         torch.set_num_threads(num_threads)
-    key = (str(folder.resolve()), spec.parts.dynamics.weights, device, dtype, compile)
+    idle = spec.actions.idle_number
+    key = (str(folder.resolve()), spec.parts.dynamics.weights, idle, device, dtype, compile)
     with _LOCK:
         player = _OPEN.get(key)
         if player is None:
-            player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, dtype, device)
+            player = VideoPlayer.load(folder, spec.parts, spec.height, spec.width, idle, dtype, device)
             player.compile(compile)
             _OPEN[key] = player
         return player
 
 
-_OPEN: weakref.WeakValueDictionary[tuple[str, str, str, str, str], VideoPlayer] = (
+def _check_device(device: str, num_cards: int) -> None:
+    """Refuse what is no place to compute here."""
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdecimal())):
+        raise ConfigError(
+            f'device "{device}" is not known; use cpu, cuda, a card by number as cuda:1, or auto'
+        )
+    if kind == "cuda" and not num_cards:
+        raise ConfigError(f"device {device} is not there: torch sees no graphics card; use cpu")
+    if kind == "cuda" and int(number or 0) >= num_cards:
+        raise ConfigError(f"device {device} is not there: torch sees {num_cards} cards, counted from 0")
+
+
+_OPEN: weakref.WeakValueDictionary[tuple[str, str, int, str, str, str], VideoPlayer] = (
     weakref.WeakValueDictionary()
 )
 _LOCK = threading.Lock()

@@ -28,6 +28,7 @@ from paracosm.core.progress import ProgressMaker, no_progress
 from paracosm.core.run_dir import RunDir
 from paracosm.models.dynamics_flow import FlowDynamics
 from paracosm.models.flow_clip import Setting, predict_clips, solve_clips
+from paracosm.models.flow_rollout import RolloutConfig
 from paracosm.models.noise import mix
 from paracosm.models.rollout import check_levels
 from paracosm.train.acceptance import Acceptance, AcceptanceConfig
@@ -182,7 +183,8 @@ def main(config: DistilInitStageConfig, progress: ProgressMaker = no_progress) -
     with RunDir(config.run) as run:
         run.keep_config(config, MAY_CHANGE)
         stage = DistilInitStage(config)
-        watch = Acceptance(config.acceptance, run, stage.batches, config.levels, stage.student)
+        rollout = RolloutConfig(levels=config.levels)
+        watch = Acceptance(config.acceptance, run, stage.batches, rollout, stage.student)
         averages = train(stage, config.loop, run, progress, "distil init", watch=watch)
         folder = config.run / "dynamics"
         cast("FlowDynamics", averages["dynamics"]).save(folder)

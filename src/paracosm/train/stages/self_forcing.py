@@ -194,7 +194,7 @@ def run_stage(
     stage: SelfForcingStage, config: SelfForcingStageConfig, run: RunDir, progress: ProgressMaker, name: str
 ) -> Path:
     """Train a stage of turns under its acceptance checks and save the student."""
-    watch = Acceptance(config.acceptance, run, stage.batches, config.rollout.levels, stage.student)
+    watch = Acceptance(config.acceptance, run, stage.batches, config.rollout, stage.student)
     averages = train(stage, config.loop, run, progress, name, config.turns, watch)
     folder = config.run / "dynamics"
     cast("FlowDynamics", averages[STUDENT]).save(folder)

@@ -352,11 +352,12 @@ def _trace_by_depth(config: Any, trace: Callable[[Any], _Trace]) -> _Traced:
 
 
 def _trace(build: Callable[[], nn.Module], run: Callable[[nn.Module], Tensor]) -> _Traced:
-    saved: dict[int, int] = {}
+    # Storages themselves, not their sizes: one that is let go would leave its address to another.
+    saved: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        saved[storage._cdata] = storage.nbytes()
+        saved[storage._cdata] = storage
         return tensor
 
     with torch.device("meta"):
@@ -370,7 +371,7 @@ def _trace(build: Callable[[], nn.Module], run: Callable[[nn.Module], Tensor]) -
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         forward_flops=forward.get_total_flops(),
         step_flops=forward.get_total_flops() + backward.get_total_flops(),
-        saved_bytes=sum(size for storage, size in saved.items() if storage not in weights),
+        saved_bytes=sum(storage.nbytes() for address, storage in saved.items() if address not in weights),
     )
 
 
